@@ -1,0 +1,4 @@
+DROP TABLE purchase;
+DROP TABLE pageview;
+DROP TABLE event;
+DROP TABLE "user";

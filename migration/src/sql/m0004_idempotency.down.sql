@@ -1,0 +1,2 @@
+DROP TABLE idempotency_period;
+DROP TABLE idempotency_key;

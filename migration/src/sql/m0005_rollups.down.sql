@@ -1,0 +1,2 @@
+DROP TABLE traffic_minute;
+DROP TABLE sales_minute;
