@@ -1,0 +1,8 @@
+//! The words of the field as types: outside text becomes one of these once, at the edge.
+//!
+//! Pure and a leaf: no I/O, no clock, no other room. A new word gets a file of its own.
+
+pub mod calendar;
+pub mod event;
+pub mod money;
+pub mod tenant;

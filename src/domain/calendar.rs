@@ -1,0 +1,314 @@
+//! Ranges of time and the buckets they fall into, exact in every time zone.
+//!
+//! A bucket begins where the local wall clock reads a whole multiple of the granularity, so a day
+//! of a DST change has 23 or 25 hours, the repeated hour of autumn is two buckets, and half-hour
+//! zones get their own hours. Everything is computed here, once, as a list of instants; storage
+//! only sorts minutes between them.
+
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
+use chrono_tz::Tz;
+
+/// The most buckets that one answer may have.
+pub const MAX_BUCKETS: usize = 10_000;
+
+/// A half-open span of time `[from, to)` on whole minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimeRange {
+    /// The first instant inside.
+    pub from: DateTime<Utc>,
+    /// The first instant after.
+    pub to: DateTime<Utc>,
+}
+
+/// Why a range or its buckets cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalendarError {
+    /// It ends before it starts, is empty, or lies outside 1970 to 2100.
+    InvalidRange,
+    /// It has more than [`MAX_BUCKETS`].
+    TooManyBuckets,
+}
+
+impl TimeRange {
+    /// A range, widened outwards to whole minutes, the resolution of the rollups.
+    ///
+    /// # Errors
+    /// [`CalendarError::InvalidRange`] when it is empty or lies outside 1970 to 2100.
+    pub fn new(from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Self, CalendarError> {
+        let years = 1970..2101;
+        if from >= to || !years.contains(&from.year()) || !years.contains(&to.year()) {
+            return Err(CalendarError::InvalidRange);
+        }
+        let from = floor_minute(from);
+        let to = match floor_minute(to) {
+            floor if floor == to => to,
+            floor => floor + Duration::minutes(1),
+        };
+        Ok(Self { from, to })
+    }
+}
+
+/// The minute that an instant lies in.
+#[must_use]
+pub fn floor_minute(at: DateTime<Utc>) -> DateTime<Utc> {
+    let into = at.timestamp_subsec_nanos();
+    at - Duration::seconds(at.timestamp().rem_euclid(60)) - Duration::nanoseconds(i64::from(into))
+}
+
+/// How long a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Granularity {
+    /// 1 minute.
+    Minute,
+    /// 5 minutes.
+    FiveMinutes,
+    /// 15 minutes.
+    QuarterHour,
+    /// An hour of the wall clock.
+    Hour,
+    /// A day from local midnight.
+    Day,
+    /// A week from Monday.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A quarter from January, April, July or October.
+    Quarter,
+    /// A calendar year.
+    Year,
+    /// The whole range.
+    Total,
+}
+
+impl Granularity {
+    /// The length in minutes of the granularities shorter than a day.
+    fn minutes(self) -> Option<i64> {
+        match self {
+            Self::Minute => Some(1),
+            Self::FiveMinutes => Some(5),
+            Self::QuarterHour => Some(15),
+            Self::Hour => Some(60),
+            _ => None,
+        }
+    }
+
+    /// No bucket is shorter than this many minutes: bounds the count before anything is built.
+    fn least_minutes(self) -> i64 {
+        match self {
+            Self::Day => 23 * 60,
+            Self::Week => 7 * 23 * 60,
+            Self::Month => 28 * 23 * 60,
+            Self::Quarter => 89 * 23 * 60,
+            Self::Year | Self::Total => 365 * 23 * 60,
+            short => short.minutes().unwrap_or(1),
+        }
+    }
+}
+
+/// Where the buckets of a range begin, and last where the range ends: n + 1 instants for n
+/// buckets. The first and the last bucket are cut to the range.
+///
+/// # Errors
+/// [`CalendarError::TooManyBuckets`] past [`MAX_BUCKETS`].
+pub fn bounds(
+    range: TimeRange,
+    granularity: Granularity,
+    zone: Tz,
+) -> Result<Vec<DateTime<Utc>>, CalendarError> {
+    let span = (range.to - range.from).num_minutes();
+    let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
+    if granularity != Granularity::Total && span / granularity.least_minutes() > limit {
+        return Err(CalendarError::TooManyBuckets);
+    }
+    let mut bounds = vec![range.from];
+    let mut at = range.from;
+    while granularity != Granularity::Total {
+        at = match granularity.minutes() {
+            Some(step) => next_wall_clock(at, step, zone),
+            None => start_of_day(next_period(local(at, zone).date(), granularity), zone),
+        };
+        if at >= range.to {
+            break;
+        }
+        bounds.push(at);
+    }
+    bounds.push(range.to);
+    if bounds.len() > MAX_BUCKETS + 1 {
+        return Err(CalendarError::TooManyBuckets);
+    }
+    Ok(bounds)
+}
+
+fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
+    at.with_timezone(&zone).naive_local()
+}
+
+/// The first instant after `at` at which the wall clock reads a multiple of `step` minutes.
+fn next_wall_clock(at: DateTime<Utc>, step: i64, zone: Tz) -> DateTime<Utc> {
+    let minute_of_day = |at| {
+        let clock = local(at, zone);
+        i64::from(clock.hour() * 60 + clock.minute())
+    };
+    let straight = at + TimeDelta::minutes(step - minute_of_day(at) % step);
+    if local(straight, zone) - local(at, zone) == straight - at {
+        return straight;
+    }
+    // The clock was changed on the way: walk, since the jump may pass or repeat a multiple.
+    let mut walk = at + TimeDelta::minutes(1);
+    while minute_of_day(walk) % step != 0 {
+        walk += TimeDelta::minutes(1);
+    }
+    walk
+}
+
+/// The first day of the period after the one that `day` lies in.
+fn next_period(day: NaiveDate, granularity: Granularity) -> NaiveDate {
+    let month_after = |months: u32| {
+        let first = day.with_day(1).expect("every month has a first day");
+        first + chrono::Months::new(months)
+    };
+    match granularity {
+        Granularity::Week => {
+            let into_week = day.weekday().num_days_from_monday();
+            day + chrono::Days::new(u64::from(7 - into_week))
+        }
+        Granularity::Month => month_after(1),
+        Granularity::Quarter => month_after(3 - day.month0() % 3),
+        Granularity::Year => month_after(12 - day.month0()),
+        _ => day + chrono::Days::new(1),
+    }
+}
+
+/// The first instant of a local day; where midnight is skipped, the first that exists.
+fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(chrono::NaiveTime::MIN);
+    // A gap is an hour at most, but for zones that skipped a whole day at the date line.
+    (0..=24 * 60)
+        .find_map(|minutes| {
+            let clock = midnight + TimeDelta::minutes(minutes);
+            zone.from_local_datetime(&clock).earliest()
+        })
+        .map_or_else(|| midnight.and_utc(), |start| start.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn buckets(from: &str, to: &str, granularity: Granularity, zone: Tz) -> Vec<String> {
+        let range = TimeRange::new(at(from), at(to)).unwrap();
+        bounds(range, granularity, zone)
+            .unwrap()
+            .iter()
+            .map(|bound| bound.with_timezone(&zone).to_rfc3339())
+            .collect()
+    }
+
+    #[test]
+    fn the_repeated_hour_of_autumn_is_two_buckets() {
+        assert_eq!(
+            buckets("2026-11-01T04:00:00Z", "2026-11-01T08:00:00Z", Granularity::Hour, Tz::America__New_York),
+            [
+                "2026-11-01T00:00:00-04:00",
+                "2026-11-01T01:00:00-04:00",
+                "2026-11-01T01:00:00-05:00",
+                "2026-11-01T02:00:00-05:00",
+                "2026-11-01T03:00:00-05:00",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_zone_at_45_minutes_has_its_own_hours_and_days() {
+        assert_eq!(
+            buckets("2026-01-01T18:00:00Z", "2026-01-01T19:30:00Z", Granularity::Hour, Tz::Asia__Kathmandu),
+            ["2026-01-01T23:45:00+05:45", "2026-01-02T00:00:00+05:45", "2026-01-02T01:00:00+05:45", "2026-01-02T01:15:00+05:45"]
+        );
+    }
+
+    #[test]
+    fn a_half_hour_dst_change_lengthens_one_hour() {
+        assert_eq!(
+            buckets("2026-04-04T14:00:00Z", "2026-04-04T16:30:00Z", Granularity::Hour, Tz::Australia__Lord_Howe),
+            [
+                "2026-04-05T01:00:00+11:00",
+                "2026-04-05T02:00:00+10:30",
+                "2026-04-05T03:00:00+10:30",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_day_whose_midnight_is_skipped_begins_at_one() {
+        assert_eq!(
+            buckets("2018-11-03T12:00:00Z", "2018-11-05T12:00:00Z", Granularity::Day, Tz::America__Sao_Paulo),
+            [
+                "2018-11-03T09:00:00-03:00",
+                "2018-11-04T01:00:00-02:00",
+                "2018-11-05T00:00:00-02:00",
+                "2018-11-05T10:00:00-02:00",
+            ]
+        );
+    }
+
+    #[test]
+    fn weeks_begin_on_monday_and_quarters_in_their_months() {
+        assert_eq!(
+            buckets("2026-11-18T00:00:00Z", "2026-12-01T00:00:00Z", Granularity::Week, Tz::UTC).len(),
+            4
+        );
+        assert_eq!(
+            buckets("1997-02-10T00:00:00Z", "1997-11-01T00:00:00Z", Granularity::Quarter, Tz::UTC),
+            ["1997-02-10T00:00:00+00:00", "1997-04-01T00:00:00+00:00", "1997-07-01T00:00:00+00:00", "1997-10-01T00:00:00+00:00", "1997-11-01T00:00:00+00:00"]
+        );
+    }
+
+    #[test]
+    fn a_range_is_widened_to_minutes_and_an_empty_one_refused() {
+        let range = TimeRange::new(at("2026-01-01T00:00:30Z"), at("2026-01-01T00:01:00.5Z")).unwrap();
+        assert_eq!(range.from, at("2026-01-01T00:00:00Z"));
+        assert_eq!(range.to, at("2026-01-01T00:02:00Z"));
+        assert_eq!(
+            TimeRange::new(at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")),
+            Err(CalendarError::InvalidRange)
+        );
+    }
+
+    #[test]
+    fn a_century_of_minutes_is_refused_before_it_is_built() {
+        let range = TimeRange::new(at("1970-01-01T00:00:00Z"), at("2100-01-01T00:00:00Z")).unwrap();
+        assert_eq!(
+            bounds(range, Granularity::Minute, Tz::UTC),
+            Err(CalendarError::TooManyBuckets)
+        );
+    }
+
+    proptest! {
+        /// Against a definition that shares nothing with the code: look at every minute.
+        #[test]
+        fn buckets_begin_exactly_where_the_wall_clock_turns(
+            start in 0..1_900_000_000_i64,
+            hours in 1..80_i64,
+            zone in prop::sample::select(vec![Tz::UTC, Tz::America__New_York, Tz::Asia__Kathmandu, Tz::Australia__Lord_Howe, Tz::America__Sao_Paulo, Tz::Pacific__Chatham, Tz::Africa__Cairo]),
+            (granularity, step) in prop::sample::select(vec![(Granularity::QuarterHour, 15), (Granularity::Hour, 60), (Granularity::Day, 0)]),
+        ) {
+            let from = floor_minute(DateTime::from_timestamp(start, 0).unwrap());
+            let range = TimeRange::new(from, from + Duration::hours(hours)).unwrap();
+            let mut expected = vec![range.from];
+            let mut at = range.from + Duration::minutes(1);
+            while at < range.to {
+                let (before, now) = (local(at - Duration::minutes(1), zone), local(at, zone));
+                let turns = if step == 0 { now.date() > before.date() } else { (now.hour() * 60 + now.minute()) % step == 0 };
+                if turns { expected.push(at); }
+                at += Duration::minutes(1);
+            }
+            expected.push(range.to);
+            prop_assert_eq!(bounds(range, granularity, zone).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The one table of error codes, and the [`Problem`] that carries one to a client.
+//!
+//! A code is a promise: clients match on it, so it never changes its meaning. The next code is a
+//! line in the table below and a line in docs/API.md (a test compares them). Internal errors keep
+//! their text to the logs; a client sees the code's public sentence.
+
+use std::time::Duration;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $status:literal $sentence:literal;)+) => {
+        /// What went wrong, in a word that clients can match on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $sentence] $variant,)+ }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable identifier.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The HTTP status of an answer that fails as a whole with this code.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// What it means and what to do, for people.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // The request as a whole.
+    MissingKey "missing_key" 401 "No API key was sent. Send `Authorization: Bearer <key>`.";
+    UnknownKey "unknown_key" 401 "The API key is not known or was revoked. Check it, or make a new one with `tidewater keys create`.";
+    Forbidden "forbidden" 403 "The API key lacks the scope that this needs.";
+    MalformedJson "malformed_json" 400 "The body is not valid JSON.";
+    MalformedBatch "malformed_batch" 400 "The body is neither an array of events nor an object with a `batch` array.";
+    MalformedRequest "malformed_request" 400 "The body is not a GraphQL request: send {\"query\": \"...\", \"variables\": {...}}.";
+    UnsupportedMediaType "unsupported_media_type" 415 "Send the body as application/json, plain or gzip-encoded.";
+    BatchTooLarge "batch_too_large" 413 "The batch holds too many events. Split it.";
+    BodyTooLarge "body_too_large" 413 "The body is too large. Split it.";
+    NotFound "not_found" 404 "There is nothing at this address.";
+    MethodNotAllowed "method_not_allowed" 405 "This address does not answer that method.";
+    RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
+    // One event of a batch.
+    InvalidType "invalid_type" 422 "The field holds a value of another type than expected.";
+    MissingField "missing_field" 422 "A required field is missing.";
+    UnknownField "unknown_field" 422 "The field is not known. Check its spelling, or move it into `properties`.";
+    UnexpectedField "unexpected_field" 422 "The field does not belong to an event of this type.";
+    DuplicateField "duplicate_field" 422 "The field is given more than once.";
+    InvalidEventId "invalid_event_id" 422 "`eventId` is not a UUID.";
+    InvalidEventType "invalid_event_type" 422 "The type is not 1 to 64 characters of a-z, 0-9, `_`, `.`, `:` and `-`, the first a letter.";
+    InvalidTimestamp "invalid_timestamp" 422 "The timestamp is not an RFC 3339 date and time with an offset.";
+    TimestampOutOfRange "timestamp_out_of_range" 422 "The timestamp lies before 1970 or more than a day ahead.";
+    InvalidText "invalid_text" 422 "The text is empty, too long, or holds a NUL character.";
+    InvalidUrl "invalid_url" 422 "The URL is empty, too long, or holds spaces or control characters.";
+    InvalidCurrency "invalid_currency" 422 "The currency is not an ISO 4217 code such as USD.";
+    InvalidAmount "invalid_amount" 422 "The amount is not a decimal number from 0 to 1 000 000 000 000.";
+    TooManyDecimals "too_many_decimals" 422 "The amount has more decimals than its currency has.";
+    InvalidQuantity "invalid_quantity" 422 "The quantity is not a whole number from 1 to 1 000 000.";
+    InvalidLines "invalid_lines" 422 "An order has 1 to 500 lines.";
+    InvalidProperties "invalid_properties" 422 "The properties are nested too deep, too large, or hold what cannot be stored.";
+    IdConflict "id_conflict" 409 "Another event with this id and other content was stored before; it stays as it was.";
+    StorageRejected "storage_rejected" 422 "The database cannot store this event.";
+    // A question.
+    InvalidRange "invalid_range" 400 "The range must end after it starts, and lie between 1970 and 2100.";
+    InvalidTimezone "invalid_timezone" 400 "The time zone is not an IANA name such as Europe/Berlin.";
+    TooManyBuckets "too_many_buckets" 400 "The answer would have too many buckets. Choose a coarser granularity or a shorter range.";
+    InvalidCursor "invalid_cursor" 400 "The cursor was not made by this connection.";
+    InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
+    InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
+    InvalidProduct "invalid_product" 400 "The product cannot be stored.";
+    QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
+    QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
+    // The server.
+    Overloaded "overloaded" 503 "The server has as much as it can hold. Send it again later.";
+    Unavailable "unavailable" 503 "The database cannot be reached. Nothing of this request was acknowledged; send it again later.";
+    ShuttingDown "shutting_down" 503 "The server is stopping. Send it again later.";
+    Internal "internal" 500 "Something failed on our side; the log knows more.";
+}
+
+/// An error on its way to a client.
+///
+/// It has no `Display` on purpose: no `?` can turn an internal text into a client's.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What went wrong.
+    pub code: Code,
+    /// What exactly, in words fit for clients; without it the code's sentence stands alone.
+    pub detail: Option<String>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem that its code's sentence describes.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self {
+            code,
+            detail: None,
+            retry_after: None,
+        }
+    }
+
+    /// A problem with the particulars of this case.
+    #[must_use]
+    pub fn with(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..Self::new(code)
+        }
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The text a client reads.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.detail.as_deref().unwrap_or(self.code.sentence())
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}

@@ -1,0 +1,90 @@
+//! The connections: one pool to read with, one to write with, so that neither starves the other.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+
+use super::StorageError;
+
+/// How long a question may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a request waits for a connection before it hears that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const READERS: u32 = 12;
+const WRITERS: u32 = 6;
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    reads: DatabaseConnection,
+    writes: PgPool,
+}
+
+impl Db {
+    /// Prepares both pools; nothing is connected until it is needed, so that a server starts, and
+    /// says what it lacks, while its database is still away.
+    ///
+    /// `on_statement` is called after each read with the time it took.
+    ///
+    /// # Errors
+    /// When the URL is not one of a PostgreSQL database.
+    pub async fn open(
+        url: &str,
+        on_statement: impl Fn(Duration) + Send + Sync + 'static,
+    ) -> Result<Self, StorageError> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options
+            .application_name("tidewater")
+            .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
+            // 5,000 ids over many partitions: planning for each batch would cost more than running.
+            .options([("plan_cache_mode", "force_generic_plan")]);
+        let writes = PgPoolOptions::new()
+            .max_connections(WRITERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_timeout(ACQUIRE_TIMEOUT)
+            .statement_timeout(READ_TIMEOUT)
+            .set_application_name("tidewater")
+            .test_before_acquire_if_idle_for(Duration::from_secs(5))
+            .connect_lazy(true)
+            .sqlx_logging(false);
+        let mut reads = Database::connect(options).await?;
+        reads.set_metric_callback(move |statement| on_statement(statement.elapsed));
+        Ok(Self { reads, writes })
+    }
+
+    /// To ask with.
+    #[must_use]
+    pub fn reads(&self) -> &DatabaseConnection {
+        &self.reads
+    }
+
+    /// To store with.
+    #[must_use]
+    pub fn writes(&self) -> &PgPool {
+        &self.writes
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.reads.execute_unprepared("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// Ends every connection.
+    pub async fn close(self) {
+        self.writes.close().await;
+        if let Err(error) = self.reads.close().await {
+            tracing::debug!(%error, "closing connections");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A page that was seen.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `pageview`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "pageview")]
+pub struct Model {
+    /// Whose pageview.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: i32,
+    /// Its event's.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub timestamp: DateTimeUtc,
+    /// The event it is part of.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub event_id: Uuid,
+    /// Follows from the event.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub pageview_id: Uuid,
+    /// Who saw it.
+    pub user_id: Uuid,
+    /// The page.
+    pub page_url: String,
+    /// Where.
+    pub region: Option<String>,
+    /// The event it is part of.
+    #[sea_orm(
+        belongs_to,
+        from = "(tenant_id, timestamp, event_id)",
+        to = "(tenant_id, timestamp, event_id)"
+    )]
+    pub event: BelongsTo<super::event::Entity>,
+    /// Who saw it.
+    #[sea_orm(belongs_to, from = "(tenant_id, user_id)", to = "(tenant_id, user_id)")]
+    pub user: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,10 @@
+//! The questions: one file each, named after the question it answers.
+
+pub mod buyers;
+pub mod keys;
+pub mod live_sales;
+pub mod page;
+pub mod records;
+pub mod sales;
+pub mod traffic;
+pub mod visitors;

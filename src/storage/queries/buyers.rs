@@ -1,0 +1,71 @@
+//! How many different users bought, per bucket and group?
+
+use chrono::{DateTime, Utc};
+use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+
+use super::sales::SalesGroups;
+use crate::domain::money::Currency;
+use crate::domain::tenant::TenantId;
+use crate::storage::StorageError;
+
+/// The buyers of one bucket and group; a word that was not asked for is `None`.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct BuyersRow {
+    /// From 1; the n-th bucket begins at the n-th bound.
+    pub bucket: i32,
+    /// Empty for products without one.
+    pub category: Option<String>,
+    /// Empty for orders without one.
+    pub region: Option<String>,
+    /// Empty for orders without one.
+    pub channel: Option<String>,
+    /// The shop's id.
+    pub product_id: Option<String>,
+    /// How many users.
+    pub buyers: i64,
+}
+
+/// Counts users over the purchases between the first and the last bound: distinct counts do not
+/// add up, so no rollup has them. A range scan of the key of `purchase`.
+const SQL: &str = "
+    SELECT width_bucket(timestamp, $3) AS bucket,
+           CASE WHEN $4 THEN category END AS category,
+           CASE WHEN $5 THEN coalesce(region, '') END AS region,
+           CASE WHEN $6 THEN coalesce(channel, '') END AS channel,
+           CASE WHEN $7 THEN product_id END AS product_id,
+           count(DISTINCT user_id) AS buyers
+    FROM purchase
+    WHERE tenant_id = $1 AND currency = $2 AND timestamp >= $8 AND timestamp < $9
+    GROUP BY 1, 2, 3, 4, 5";
+
+/// The buyers between each two neighbouring bounds.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn buyers(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    currency: Currency,
+    bounds: &[DateTime<Utc>],
+    groups: SalesGroups,
+) -> Result<Vec<BuyersRow>, StorageError> {
+    let [from, .., to] = bounds else {
+        return Ok(Vec::new());
+    };
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        SQL,
+        [
+            tenant.0.into(),
+            currency.code().into(),
+            bounds.to_vec().into(),
+            groups.category.into(),
+            groups.region.into(),
+            groups.channel.into(),
+            groups.product.into(),
+            (*from).into(),
+            (*to).into(),
+        ],
+    );
+    Ok(BuyersRow::find_by_statement(statement).all(db).await?)
+}
