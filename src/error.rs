@@ -79,6 +79,7 @@ codes! {
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
     InvalidProduct "invalid_product" 400 "The product cannot be stored.";
+    InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
     // The server.

@@ -6,6 +6,8 @@
 
 use sea_orm_migration::prelude::*;
 
+pub use sea_orm_migration::MigratorTrait;
+
 /// A step's name and its two SQL files.
 macro_rules! step {
     ($name:literal) => {

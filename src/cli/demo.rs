@@ -1,185 +1,137 @@
-//! The demo: a made-up shop that talks to a running server through the public HTTP API, as any
-//! shop would.
-//!
-//! `load` puts a catalogue of 300 products and tells the last seven days; `stream` lets visitors
-//! in until it is stopped. What they say is made in [`catalogue`], [`traffic`] and [`history`],
-//! which are pure; [`client`] sends it. Imports no other room: all it needs is an address and a
-//! key.
+//! `tidewater demo`: loads the demo into a running server, says where to look, and goes on
+//! sending traffic until it is stopped.
 
 mod catalogue;
 mod client;
 mod history;
+mod shop;
 mod traffic;
 
-use catalogue::{CURRENCY, Catalogue, decimal};
-use chrono::{DateTime, Utc};
-use client::{Client, Event};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
-use traffic::Traffic;
 
-pub(crate) use client::ClientError;
+use clap::Args;
+use indicatif::ProgressBar;
 
-/// Sessions a minute when the caller has no wish of their own.
-pub(crate) const SESSIONS_PER_MINUTE: f64 = 30.0;
+use super::import::cdnow;
+use super::import::source::Source;
+use super::{Failure, stop_signal};
+use crate::clock::Clock;
+use crate::config::Secret;
+use shop::{SESSIONS_PER_MINUTE, Shop};
 
-const EVENTS_A_BATCH: usize = 500;
-const TICK: Duration = Duration::from_secs(1);
-/// Loading gives up after this many attempts at one request: about two minutes of backoff.
-const LOAD_ATTEMPTS: u32 = 9;
+/// The shop is the same on every machine.
+const SEED: u64 = 20;
 
-/// The demo shop. Has no `Debug`, so that its key cannot end up in a log.
-pub(crate) struct Demo {
-    /// The server's address, such as `http://localhost:8080`.
-    pub(crate) url: String,
-    /// An API key that may write events and products.
-    pub(crate) key: String,
-    /// Mean sessions a minute of the live traffic; a day's rhythm goes around it.
-    pub(crate) sessions_per_minute: f64,
-    /// The same seed makes the same shop with the same past.
-    pub(crate) seed: u64,
-}
-
-/// What loading did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Loaded {
-    /// Products the server stored.
-    pub(crate) products: u64,
-    /// Events of the past that were new to the server.
-    pub(crate) accepted: u64,
-    /// Events it had from an earlier load.
-    pub(crate) duplicates: u64,
-    /// Events whose id it knows with other contents.
-    pub(crate) conflicts: u64,
-    /// Events it would not take.
-    pub(crate) rejected: u64,
-    /// Its reason for the first of those.
-    pub(crate) first_rejection: Option<String>,
-}
-
-/// What streaming has done so far. Displayed, it is the status line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Streamed {
-    /// Events sent and answered.
-    pub(crate) events: u64,
-    /// Of them, those the server did not take.
-    pub(crate) rejected: u64,
-    /// The server's reason for the first of those.
-    pub(crate) first_rejection: Option<String>,
-    /// Purchases among the events sent.
-    pub(crate) purchases: u64,
-    /// What they brought in, in minor units of the shop's currency.
-    pub(crate) revenue: i64,
-}
-
-impl Display for Streamed {
-    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            events,
-            purchases,
-            revenue,
-            ..
-        } = self;
-        write!(
-            to,
-            "{events} events, {purchases} purchases, {} {CURRENCY}",
-            decimal(*revenue)
-        )?;
-        if let Some(reason) = &self.first_rejection {
-            write!(to, "; {} rejected: {reason}", self.rejected)?;
-        }
-        Ok(())
-    }
+/// Which server.
+#[derive(Args, Debug)]
+pub(super) struct Demo {
+    /// The server's address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    url: String,
+    /// A key with the scopes ingest and read.
+    #[arg(
+        long,
+        env = "TIDEWATER_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    key: Secret,
+    /// CDNOW's transaction log (CDNOW_sample.txt or CDNOW_master.txt), as a past to look at.
+    #[arg(long, value_name = "FILE")]
+    cdnow: Option<PathBuf>,
+    /// How many visits a minute the live traffic has on average.
+    #[arg(long, default_value_t = SESSIONS_PER_MINUTE)]
+    sessions_per_minute: f64,
+    /// Load and end, without live traffic.
+    #[arg(long)]
+    load_only: bool,
 }
 
 impl Demo {
-    /// Puts the catalogue and tells the past up to `now`. Loading again changes nothing that is
-    /// already there.
-    pub(crate) async fn load(
-        &self,
-        now: impl Fn() -> DateTime<Utc>,
-        progress: &ProgressBar,
-    ) -> Result<Loaded, ClientError> {
-        let catalogue = Catalogue::new(self.seed);
-        let events: Vec<Event> = history::history(self.seed, &catalogue, now()).collect();
-        let client = Client::new(&self.url, &self.key, Some(LOAD_ATTEMPTS), progress);
-        progress.set_style(style("{bar:30} {human_pos}/{human_len} events {msg}"));
-        progress.set_length(u64::try_from(events.len()).unwrap_or(u64::MAX));
-
-        let products = client.put_products(catalogue.products()).await?;
-        let mut loaded = Loaded {
-            products,
-            ..Loaded::default()
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        if !(0.0..=100_000.0).contains(&self.sessions_per_minute) {
+            return Err("--sessions-per-minute is from 0 to 100000".into());
+        }
+        let stop = stop_signal()?;
+        let shop = Shop {
+            url: self.url.trim_end_matches('/').to_owned(),
+            key: self.key.reveal().to_owned(),
+            sessions_per_minute: self.sessions_per_minute,
+            seed: SEED,
         };
-        for batch in events.chunks(EVENTS_A_BATCH) {
-            let receipt = client.send_batch(batch).await?;
-            loaded.first_rejection = loaded.first_rejection.or_else(|| receipt.first_rejection());
-            loaded.accepted += receipt.accepted;
-            loaded.duplicates += receipt.duplicates;
-            loaded.conflicts += receipt.conflicts;
-            loaded.rejected += receipt.rejected;
-            // Takes back what the client may have said about waiting.
-            progress.set_message("");
-            progress.inc(u64::try_from(batch.len()).unwrap_or(u64::MAX));
-        }
-        Ok(loaded)
-    }
-
-    /// Sends live traffic, a tick a second, until stopped; waits out a server that is away. Ends
-    /// early only when the server refuses for good, a withdrawn key for one.
-    pub(crate) async fn stream(
-        &self,
-        now: impl Fn() -> DateTime<Utc>,
-        progress: &ProgressBar,
-        stop: CancellationToken,
-    ) -> Result<Streamed, ClientError> {
-        progress.set_style(style("{spinner} {msg}"));
-        let mut streamed = Streamed::default();
-        // A batch cut off by the stop may have arrived; at worst the summary is one short.
-        match stop
-            .run_until_cancelled(self.serve_visitors(now, progress, &mut streamed))
-            .await
-        {
-            Some(Err(error)) => Err(error),
-            Some(Ok(())) | None => Ok(streamed),
-        }
-    }
-
-    async fn serve_visitors(
-        &self,
-        now: impl Fn() -> DateTime<Utc>,
-        progress: &ProgressBar,
-        streamed: &mut Streamed,
-    ) -> Result<(), ClientError> {
-        let catalogue = Catalogue::new(self.seed);
-        let client = Client::new(&self.url, &self.key, None, progress);
-        let mut traffic = Traffic::new(self.seed, &catalogue, now());
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            tick.tick().await;
-            let events = traffic.due(now(), self.sessions_per_minute);
-            for batch in events.chunks(EVENTS_A_BATCH) {
-                let receipt = client.send_batch(batch).await?;
-                streamed.events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
-                streamed.rejected += receipt.rejected;
-                if streamed.first_rejection.is_none() {
-                    streamed.first_rejection = receipt.first_rejection();
-                }
-                for revenue in batch.iter().filter_map(Event::revenue) {
-                    streamed.purchases += 1;
-                    streamed.revenue += revenue;
-                }
+        let clock = Clock::System;
+        let now = || clock.now();
+        let loading = async {
+            if let Some(file) = &self.cdnow {
+                load_cdnow(&shop, file).await?;
             }
-            progress.set_message(streamed.to_string());
-            progress.tick();
+            let progress = ProgressBar::new(0);
+            let loaded = shop.load(now, &progress).await?;
+            progress.finish();
+            if let Some(reason) = loaded.first_rejection {
+                return Err(
+                    format!("the server rejected {} events: {reason}", loaded.rejected).into(),
+                );
+            }
+            Ok::<_, Failure>(())
+        };
+        match stop.run_until_cancelled(loading).await {
+            None => return Ok(()),
+            Some(result) => result?,
         }
+        println!("{}", self.invitation());
+        if self.load_only {
+            return Ok(());
+        }
+        let progress = ProgressBar::new_spinner();
+        progress.enable_steady_tick(Duration::from_millis(120));
+        let streamed = shop.stream(now, &progress, stop).await?;
+        progress.finish_and_clear();
+        eprintln!("sent {streamed}");
+        Ok(())
+    }
+
+    /// What a newcomer needs next.
+    fn invitation(&self) -> String {
+        let url = self.url.trim_end_matches('/');
+        let key = self.key.reveal();
+        format!(
+            r#"
+Tidewater is running.
+
+  explore   {url}/graphiql#key={key}
+  API       {url}/graphql
+  key       {key}
+
+Ask it something:
+
+  curl -s {url}/graphql -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+    -d '{{"query":"{{ sales(range: {{from: \"1997-01-01T00:00:00Z\", to: \"1998-07-01T00:00:00Z\"}}, granularity: QUARTER) {{ buckets {{ start revenue orders units averageOrderValue }} totals {{ revenue orders buyers }} }} }}"}}'
+
+Live numbers move in the explorer: subscription {{ liveSales(window: ONE_HOUR) {{ revenue orders }} }}
+Stop with Ctrl-C; the data stays.
+"#
+        )
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates here are well formed")
+/// Sends the log through the public API.
+async fn load_cdnow(shop: &Shop, file: &Path) -> Result<(), Failure> {
+    let mut source = Source::open(file, cdnow::Reader::default())?;
+    let progress = source.progress("CDNOW");
+    loop {
+        let events = source.next_batch(1_000)?;
+        if events.is_empty() {
+            break;
+        }
+        let events: Vec<serde_json::Value> = events.into_iter().map(|(_, event)| event).collect();
+        let rejection = shop.send(&events, &progress).await?;
+        if let Some(reason) = rejection {
+            return Err(format!("{}: {reason}", file.display()).into());
+        }
+        progress.set_position(source.bytes_read());
+    }
+    progress.finish();
+    Ok(())
 }

@@ -5,7 +5,9 @@
 //! zones get their own hours. Everything is computed here, once, as a list of instants; storage
 //! only sorts minutes between them.
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{
+    DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 
 /// The most buckets that one answer may have.
@@ -212,7 +214,12 @@ mod tests {
     #[test]
     fn the_repeated_hour_of_autumn_is_two_buckets() {
         assert_eq!(
-            buckets("2026-11-01T04:00:00Z", "2026-11-01T08:00:00Z", Granularity::Hour, Tz::America__New_York),
+            buckets(
+                "2026-11-01T04:00:00Z",
+                "2026-11-01T08:00:00Z",
+                Granularity::Hour,
+                Tz::America__New_York
+            ),
             [
                 "2026-11-01T00:00:00-04:00",
                 "2026-11-01T01:00:00-04:00",
@@ -226,15 +233,30 @@ mod tests {
     #[test]
     fn a_zone_at_45_minutes_has_its_own_hours_and_days() {
         assert_eq!(
-            buckets("2026-01-01T18:00:00Z", "2026-01-01T19:30:00Z", Granularity::Hour, Tz::Asia__Kathmandu),
-            ["2026-01-01T23:45:00+05:45", "2026-01-02T00:00:00+05:45", "2026-01-02T01:00:00+05:45", "2026-01-02T01:15:00+05:45"]
+            buckets(
+                "2026-01-01T18:00:00Z",
+                "2026-01-01T19:30:00Z",
+                Granularity::Hour,
+                Tz::Asia__Kathmandu
+            ),
+            [
+                "2026-01-01T23:45:00+05:45",
+                "2026-01-02T00:00:00+05:45",
+                "2026-01-02T01:00:00+05:45",
+                "2026-01-02T01:15:00+05:45"
+            ]
         );
     }
 
     #[test]
     fn a_half_hour_dst_change_lengthens_one_hour() {
         assert_eq!(
-            buckets("2026-04-04T14:00:00Z", "2026-04-04T16:30:00Z", Granularity::Hour, Tz::Australia__Lord_Howe),
+            buckets(
+                "2026-04-04T14:00:00Z",
+                "2026-04-04T16:30:00Z",
+                Granularity::Hour,
+                Tz::Australia__Lord_Howe
+            ),
             [
                 "2026-04-05T01:00:00+11:00",
                 "2026-04-05T02:00:00+10:30",
@@ -246,7 +268,12 @@ mod tests {
     #[test]
     fn a_day_whose_midnight_is_skipped_begins_at_one() {
         assert_eq!(
-            buckets("2018-11-03T12:00:00Z", "2018-11-05T12:00:00Z", Granularity::Day, Tz::America__Sao_Paulo),
+            buckets(
+                "2018-11-03T12:00:00Z",
+                "2018-11-05T12:00:00Z",
+                Granularity::Day,
+                Tz::America__Sao_Paulo
+            ),
             [
                 "2018-11-03T09:00:00-03:00",
                 "2018-11-04T01:00:00-02:00",
@@ -259,18 +286,36 @@ mod tests {
     #[test]
     fn weeks_begin_on_monday_and_quarters_in_their_months() {
         assert_eq!(
-            buckets("2026-11-18T00:00:00Z", "2026-12-01T00:00:00Z", Granularity::Week, Tz::UTC).len(),
+            buckets(
+                "2026-11-18T00:00:00Z",
+                "2026-12-01T00:00:00Z",
+                Granularity::Week,
+                Tz::UTC
+            )
+            .len(),
             4
         );
         assert_eq!(
-            buckets("1997-02-10T00:00:00Z", "1997-11-01T00:00:00Z", Granularity::Quarter, Tz::UTC),
-            ["1997-02-10T00:00:00+00:00", "1997-04-01T00:00:00+00:00", "1997-07-01T00:00:00+00:00", "1997-10-01T00:00:00+00:00", "1997-11-01T00:00:00+00:00"]
+            buckets(
+                "1997-02-10T00:00:00Z",
+                "1997-11-01T00:00:00Z",
+                Granularity::Quarter,
+                Tz::UTC
+            ),
+            [
+                "1997-02-10T00:00:00+00:00",
+                "1997-04-01T00:00:00+00:00",
+                "1997-07-01T00:00:00+00:00",
+                "1997-10-01T00:00:00+00:00",
+                "1997-11-01T00:00:00+00:00"
+            ]
         );
     }
 
     #[test]
     fn a_range_is_widened_to_minutes_and_an_empty_one_refused() {
-        let range = TimeRange::new(at("2026-01-01T00:00:30Z"), at("2026-01-01T00:01:00.5Z")).unwrap();
+        let range =
+            TimeRange::new(at("2026-01-01T00:00:30Z"), at("2026-01-01T00:01:00.5Z")).unwrap();
         assert_eq!(range.from, at("2026-01-01T00:00:00Z"));
         assert_eq!(range.to, at("2026-01-01T00:02:00Z"));
         assert_eq!(

@@ -19,7 +19,8 @@ impl EventType {
     /// Reads 1 to 64 characters of `a-z 0-9 _ . : -`, the first a letter.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
+        let allowed =
+            |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         let starts_well = text.starts_with(|first: char| first.is_ascii_lowercase());
         if !starts_well || text.len() > 64 || !text.bytes().all(allowed) {
             return None;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{MAX_EVENTS, Rejection};
 use crate::error::{Code, Problem};
@@ -84,7 +85,20 @@ pub fn parse_batch(body: &[u8]) -> Result<Vec<Result<Draft<'_>, Rejection>>, Pro
             format!("The batch holds {sent} events, the most is {MAX_EVENTS}. Split it."),
         ));
     }
-    Ok(events.into_iter().map(parse_event).collect())
+    let drafts = events.into_iter().map(|raw| {
+        parse_event(raw).map_err(|rejection| Rejection {
+            event_id: salvaged_id(raw),
+            ..rejection
+        })
+    });
+    Ok(drafts.collect())
+}
+
+/// The id of an event that is spoilt otherwise, so that its sender can tell which one it is.
+fn salvaged_id(raw: &RawValue) -> Option<Uuid> {
+    let members = object(raw, "").ok()?;
+    let (_, id) = members.into_iter().find(|(name, _)| name == "eventId")?;
+    Uuid::parse_str(&text(id, "eventId").ok()?).ok()
 }
 
 fn whole_body_problem(body: &[u8]) -> Problem {
@@ -114,7 +128,11 @@ fn parse_event(raw: &RawValue) -> Result<Draft<'_>, Rejection> {
             "url" => &mut draft.url,
             "currency" => &mut draft.currency,
             "properties" => {
-                fill(&mut draft.properties, non_null(value).map(|raw| raw.get().into()), &name)?;
+                fill(
+                    &mut draft.properties,
+                    non_null(value).map(|raw| raw.get().into()),
+                    &name,
+                )?;
                 continue;
             }
             "lines" => {
@@ -131,9 +149,19 @@ fn parse_event(raw: &RawValue) -> Result<Draft<'_>, Rejection> {
 }
 
 fn parse_lines(raw: &RawValue) -> Result<Vec<LineDraft<'_>>, Rejection> {
-    let wrong_type = |_| Rejection::with(Code::InvalidType, "lines", "`lines` is an array of objects.");
+    let wrong_type = |_| {
+        Rejection::with(
+            Code::InvalidType,
+            "lines",
+            "`lines` is an array of objects.",
+        )
+    };
     let lines: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(wrong_type)?;
-    lines.into_iter().enumerate().map(|(n, line)| parse_line(line, n)).collect()
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(n, line)| parse_line(line, n))
+        .collect()
 }
 
 fn parse_line(raw: &RawValue, n: usize) -> Result<LineDraft<'_>, Rejection> {
@@ -142,8 +170,16 @@ fn parse_line(raw: &RawValue, n: usize) -> Result<LineDraft<'_>, Rejection> {
         let path = format!("lines[{n}].{name}");
         let value = non_null(value);
         match name.as_ref() {
-            "productId" => fill(&mut line.product_id, value.map(|raw| text(raw, &path)).transpose()?, &path)?,
-            "quantity" => fill(&mut line.quantity, value.map(|raw| number(raw, &path)).transpose()?, &path)?,
+            "productId" => fill(
+                &mut line.product_id,
+                value.map(|raw| text(raw, &path)).transpose()?,
+                &path,
+            )?,
+            "quantity" => fill(
+                &mut line.quantity,
+                value.map(|raw| number(raw, &path)).transpose()?,
+                &path,
+            )?,
             "amount" => {
                 let amount = value.map(|raw| number(raw, &path).or_else(|_| text(raw, &path)));
                 fill(&mut line.amount, amount.transpose()?, &path)?;
@@ -180,7 +216,11 @@ fn number<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> 
     if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Ok(text.into());
     }
-    Err(Rejection::with(Code::InvalidType, path, format!("`{path}` is a number.")))
+    Err(Rejection::with(
+        Code::InvalidType,
+        path,
+        format!("`{path}` is a number."),
+    ))
 }
 
 type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -209,9 +249,13 @@ fn object<'a>(raw: &'a RawValue, path: &str) -> Result<Members<'a>, Rejection> {
     struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    deserializer
-        .deserialize_map(Object)
-        .map_err(|_| Rejection::with(Code::InvalidType, path, "An event, and each of its lines, is an object."))
+    deserializer.deserialize_map(Object).map_err(|_| {
+        Rejection::with(
+            Code::InvalidType,
+            path,
+            "An event, and each of its lines, is an object.",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -238,8 +282,14 @@ mod tests {
 
     #[test]
     fn an_amount_keeps_every_digit_as_number_or_text() {
-        let draft = only(r#"[{"lines":[{"amount":0.10,"quantity":2},{"amount":"5.00"}]}]"#).unwrap();
-        let amounts: Vec<_> = draft.lines.unwrap().into_iter().map(|line| line.amount.unwrap()).collect();
+        let draft =
+            only(r#"[{"lines":[{"amount":0.10,"quantity":2},{"amount":"5.00"}]}]"#).unwrap();
+        let amounts: Vec<_> = draft
+            .lines
+            .unwrap()
+            .into_iter()
+            .map(|line| line.amount.unwrap())
+            .collect();
         assert_eq!(amounts, ["0.10", "5.00"]);
     }
 
@@ -250,13 +300,25 @@ mod tests {
             (r#"[{"colour":"red"}]"#, Code::UnknownField, "colour"),
             (r#"[{"type":"a","type":"b"}]"#, Code::DuplicateField, "type"),
             (r#"[{"lines":{}}]"#, Code::InvalidType, "lines"),
-            (r#"[{"lines":[{"quantity":"two"}]}]"#, Code::InvalidType, "lines[0].quantity"),
-            (r#"[{"lines":[{}, {"price":1}]}]"#, Code::UnknownField, "lines[1].price"),
+            (
+                r#"[{"lines":[{"quantity":"two"}]}]"#,
+                Code::InvalidType,
+                "lines[0].quantity",
+            ),
+            (
+                r#"[{"lines":[{}, {"price":1}]}]"#,
+                Code::UnknownField,
+                "lines[1].price",
+            ),
             ("[7]", Code::InvalidType, ""),
         ];
         for (body, code, path) in cases {
             let rejection = only(body).unwrap_err();
-            assert_eq!((rejection.code, rejection.path.as_str()), (code, path), "{body}");
+            assert_eq!(
+                (rejection.code, rejection.path.as_str()),
+                (code, path),
+                "{body}"
+            );
         }
     }
 
@@ -271,7 +333,12 @@ mod tests {
             (b"[\"\xff\"]", Code::MalformedJson),
         ];
         for (body, code) in cases {
-            assert_eq!(parse_batch(body).unwrap_err().code, code, "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                parse_batch(body).unwrap_err().code,
+                code,
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

@@ -24,7 +24,9 @@ pub fn digest(json: &str) -> Result<u64, String> {
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let walk = Walk { depth: 0 };
-    let hash = walk.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+    let hash = walk
+        .deserialize(&mut deserializer)
+        .map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
     Ok(hash)
 }
@@ -54,7 +56,9 @@ impl Walk {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self {
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -115,7 +119,10 @@ impl<'de> Visitor<'de> for Walk {
         let mut all = 0_u64;
         while let Some(key) = entries.next_key_seed(inner)? {
             let value = entries.next_value_seed(inner)?;
-            all = all.wrapping_add(hash(hash(kind::ENTRY, &key.to_le_bytes()), &value.to_le_bytes()));
+            all = all.wrapping_add(hash(
+                hash(kind::ENTRY, &key.to_le_bytes()),
+                &value.to_le_bytes(),
+            ));
         }
         Ok(hash(kind::OBJECT, &all.to_le_bytes()))
     }
@@ -135,8 +142,16 @@ mod tests {
     #[test]
     fn the_order_of_items_kinds_and_nesting_do() {
         let texts = [
-            r"{}", r#"{"a":1}"#, r#"{"a":"1"}"#, r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#,
-            r#"{"a":[[1],2]}"#, r#"{"a":{"b":1}}"#, r#"{"b":{"a":1}}"#, r#"{"a":true}"#, r#"{"a":null}"#,
+            r"{}",
+            r#"{"a":1}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":[1,2]}"#,
+            r#"{"a":[2,1]}"#,
+            r#"{"a":[[1],2]}"#,
+            r#"{"a":{"b":1}}"#,
+            r#"{"b":{"a":1}}"#,
+            r#"{"a":true}"#,
+            r#"{"a":null}"#,
         ];
         let mut digests: Vec<u64> = texts.iter().map(|text| digest(text).unwrap()).collect();
         digests.sort_unstable();
@@ -147,7 +162,14 @@ mod tests {
     #[test]
     fn what_postgres_cannot_store_is_refused() {
         for bad in [
-            r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, r#"{"a":"\ud800"}"#, r#"{"a":1e999}"#, "[]", "1", "", r#"{"a":1} x"#,
+            r#"{"a":"\u0000"}"#,
+            r#"{"\u0000":1}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":1e999}"#,
+            "[]",
+            "1",
+            "",
+            r#"{"a":1} x"#,
         ] {
             assert!(digest(bad).is_err(), "{bad}");
         }

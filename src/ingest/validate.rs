@@ -103,15 +103,21 @@ fn user(
 
 /// A top-level text property, if it is one and not overlong.
 fn property(properties: &str, name: &str) -> Option<String> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(properties).ok()?;
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(properties).ok()?;
     let text = object.get(name)?.as_str()?;
     (!text.is_empty() && text.len() <= MAX_USER_ID).then(|| text.to_owned())
 }
 
 fn properties_of(draft: &Draft<'_>) -> Result<(String, u64), Rejection> {
     let text = draft.properties.as_deref().unwrap_or("{}");
-    let digest = properties::digest(text)
-        .map_err(|why| Rejection::with(Code::InvalidProperties, "properties", format!("The properties cannot be stored: {why}.")))?;
+    let digest = properties::digest(text).map_err(|why| {
+        Rejection::with(
+            Code::InvalidProperties,
+            "properties",
+            format!("The properties cannot be stored: {why}."),
+        )
+    })?;
     Ok((text.to_owned(), digest))
 }
 
@@ -142,7 +148,10 @@ fn order(draft: &Draft<'_>, event_type: &EventType) -> Result<Option<Order>, Rej
     if lines.is_empty() || lines.len() > MAX_LINES {
         return Err(Rejection::new(Code::InvalidLines, "lines"));
     }
-    let lines = lines.iter().enumerate().map(|(n, draft)| line(draft, n, currency));
+    let lines = lines
+        .iter()
+        .enumerate()
+        .map(|(n, draft)| line(draft, n, currency));
     Ok(Some(Order {
         currency,
         lines: lines.collect::<Result<_, _>>()?,
@@ -193,7 +202,9 @@ fn bounded(text: &str, max: usize, path: &str) -> Result<String, Rejection> {
 
 fn belongs_elsewhere(given: bool, path: &str, event_type: &str) -> Result<(), Rejection> {
     if given {
-        let detail = format!("`{path}` belongs to events of type `{event_type}`; elsewhere it is one of the `properties`.");
+        let detail = format!(
+            "`{path}` belongs to events of type `{event_type}`; elsewhere it is one of the `properties`."
+        );
         return Err(Rejection::with(Code::UnexpectedField, path, detail));
     }
     Ok(())
@@ -211,7 +222,13 @@ fn content_digest(event: &Event, properties: u64) -> i64 {
     part(&event.timestamp.timestamp_micros().to_le_bytes());
     part(event.user.id.as_bytes());
     part(&properties.to_le_bytes());
-    for optional in [&event.session_id, &event.region, &event.channel, &event.campaign, &event.page_url] {
+    for optional in [
+        &event.session_id,
+        &event.region,
+        &event.channel,
+        &event.campaign,
+        &event.page_url,
+    ] {
         part(optional.as_deref().unwrap_or_default().as_bytes());
     }
     if let Some(order) = &event.order {
@@ -251,39 +268,113 @@ mod tests {
     fn a_good_purchase_is_read_whole() {
         let event = judge(&purchase()).unwrap();
         let order = event.order.unwrap();
-        assert_eq!(order.lines, [Line { product_id: "mug".into(), quantity: 2, amount: 2990 }]);
-        assert_eq!((event.region.as_deref(), event.user.external_id.as_str()), (Some("DE"), "u1"));
+        assert_eq!(
+            order.lines,
+            [Line {
+                product_id: "mug".into(),
+                quantity: 2,
+                amount: 2990
+            }]
+        );
+        assert_eq!(
+            (event.region.as_deref(), event.user.external_id.as_str()),
+            (Some("DE"), "u1")
+        );
     }
 
     #[test]
     fn every_broken_rule_has_its_code_and_path() {
         let cases = [
             ("/eventId", json!("x"), Code::InvalidEventId, "eventId"),
-            ("/type", json!("Order Completed"), Code::InvalidEventType, "type"),
+            (
+                "/type",
+                json!("Order Completed"),
+                Code::InvalidEventType,
+                "type",
+            ),
             ("/type", json!(null), Code::MissingField, "type"),
-            ("/timestamp", json!("yesterday"), Code::InvalidTimestamp, "timestamp"),
-            ("/timestamp", json!("1969-12-31T23:59:59Z"), Code::TimestampOutOfRange, "timestamp"),
-            ("/timestamp", json!("2026-11-21T12:00:01Z"), Code::TimestampOutOfRange, "timestamp"),
+            (
+                "/timestamp",
+                json!("yesterday"),
+                Code::InvalidTimestamp,
+                "timestamp",
+            ),
+            (
+                "/timestamp",
+                json!("1969-12-31T23:59:59Z"),
+                Code::TimestampOutOfRange,
+                "timestamp",
+            ),
+            (
+                "/timestamp",
+                json!("2026-11-21T12:00:01Z"),
+                Code::TimestampOutOfRange,
+                "timestamp",
+            ),
             ("/userId", json!(null), Code::MissingField, "userId"),
             ("/userId", json!(""), Code::InvalidText, "userId"),
             ("/region", json!("a\u{0}b"), Code::InvalidText, "region"),
             ("/currency", json!("XYZ"), Code::InvalidCurrency, "currency"),
             ("/currency", json!(null), Code::MissingField, "currency"),
             ("/lines", json!([]), Code::InvalidLines, "lines"),
-            ("/lines/0/quantity", json!(-1), Code::InvalidQuantity, "lines[0].quantity"),
-            ("/lines/0/quantity", json!(0), Code::InvalidQuantity, "lines[0].quantity"),
-            ("/lines/0/quantity", json!(1.5), Code::InvalidQuantity, "lines[0].quantity"),
-            ("/lines/0/amount", json!("1.005"), Code::TooManyDecimals, "lines[0].amount"),
-            ("/lines/0/amount", json!(-5), Code::InvalidAmount, "lines[0].amount"),
-            ("/lines/0/productId", json!(null), Code::MissingField, "lines[0].productId"),
-            ("/properties", json!({"a": "\u{0}"}), Code::InvalidProperties, "properties"),
-            ("/properties", json!([1]), Code::InvalidProperties, "properties"),
+            (
+                "/lines/0/quantity",
+                json!(-1),
+                Code::InvalidQuantity,
+                "lines[0].quantity",
+            ),
+            (
+                "/lines/0/quantity",
+                json!(0),
+                Code::InvalidQuantity,
+                "lines[0].quantity",
+            ),
+            (
+                "/lines/0/quantity",
+                json!(1.5),
+                Code::InvalidQuantity,
+                "lines[0].quantity",
+            ),
+            (
+                "/lines/0/amount",
+                json!("1.005"),
+                Code::TooManyDecimals,
+                "lines[0].amount",
+            ),
+            (
+                "/lines/0/amount",
+                json!(-5),
+                Code::InvalidAmount,
+                "lines[0].amount",
+            ),
+            (
+                "/lines/0/productId",
+                json!(null),
+                Code::MissingField,
+                "lines[0].productId",
+            ),
+            (
+                "/properties",
+                json!({"a": "\u{0}"}),
+                Code::InvalidProperties,
+                "properties",
+            ),
+            (
+                "/properties",
+                json!([1]),
+                Code::InvalidProperties,
+                "properties",
+            ),
         ];
         for (pointer, value, code, path) in cases {
             let mut event = purchase();
             *event.pointer_mut(pointer).unwrap() = value.clone();
             let rejection = judge(&event).unwrap_err();
-            assert_eq!((rejection.code, rejection.path.as_str()), (code, path), "{pointer} = {value}");
+            assert_eq!(
+                (rejection.code, rejection.path.as_str()),
+                (code, path),
+                "{pointer} = {value}"
+            );
         }
     }
 
@@ -291,7 +382,8 @@ mod tests {
     fn a_page_belongs_to_pageviews_and_lines_to_purchases() {
         let click = json!({"type": "click", "timestamp": NOW, "userId": "u", "url": "https://shop.example/"});
         assert_eq!(judge(&click).unwrap_err().code, Code::UnexpectedField);
-        let pageview = json!({"type": "page_view", "timestamp": NOW, "anonymousId": "a", "url": "/cart"});
+        let pageview =
+            json!({"type": "page_view", "timestamp": NOW, "anonymousId": "a", "url": "/cart"});
         assert_eq!(judge(&pageview).unwrap().page_url.as_deref(), Some("/cart"));
         let bare = json!({"type": "pageview", "timestamp": NOW, "anonymousId": "a"});
         assert_eq!(judge(&bare).unwrap_err().code, Code::MissingField);
@@ -303,7 +395,12 @@ mod tests {
         let mut reordered = purchase();
         reordered["properties"] = json!({"n": 1, "coupon": "X"});
         assert_eq!(judge(&reordered).unwrap().digest, first);
-        for (pointer, value) in [("/lines/0/amount", json!("29.91")), ("/userId", json!("u2")), ("/properties/n", json!(2)), ("/region", json!("FR"))] {
+        for (pointer, value) in [
+            ("/lines/0/amount", json!("29.91")),
+            ("/userId", json!("u2")),
+            ("/properties/n", json!(2)),
+            ("/region", json!("FR")),
+        ] {
             let mut other = purchase();
             *other.pointer_mut(pointer).unwrap() = value;
             assert_ne!(judge(&other).unwrap().digest, first, "{pointer}");

@@ -1,7 +1,5 @@
 //! What the database may answer, sorted by what can be done about it.
 
-use std::sync::Arc;
-
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use crate::error::{Code, Problem};
@@ -11,19 +9,19 @@ use crate::error::{Code, Problem};
 pub enum StorageError {
     /// No connection, or it was lost: nothing is known to be stored; try again later.
     #[error("the database cannot be reached: {0}")]
-    Unavailable(Arc<sqlx::Error>),
+    Unavailable(String),
     /// The statement took longer than it may.
     #[error("the statement was cancelled: {0}")]
-    Timeout(Arc<sqlx::Error>),
+    Timeout(String),
     /// A deadlock or the like: the same again will work.
     #[error("the transaction must be tried again: {0}")]
-    Retry(Arc<sqlx::Error>),
+    Retry(String),
     /// There is no partition for a row's time.
     #[error("a partition is missing: {0}")]
-    MissingPartition(Arc<sqlx::Error>),
+    MissingPartition(String),
     /// The values cannot be stored, now or ever.
     #[error("the database rejects the values: {0}")]
-    Rejected(Arc<sqlx::Error>),
+    Rejected(String),
     /// Our mistake.
     #[error("the database refuses the statement: {0}")]
     Bug(String),
@@ -31,7 +29,7 @@ pub enum StorageError {
 
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
-        Self::sort(Arc::new(error))
+        Self::sort(&error)
     }
 }
 
@@ -40,39 +38,40 @@ impl From<DbErr> for StorageError {
         match error {
             DbErr::Conn(RuntimeErr::SqlxError(error))
             | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::sort(error),
-            DbErr::ConnectionAcquire(_) => Self::Unavailable(Arc::new(sqlx::Error::PoolTimedOut)),
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::sort(&error),
+            DbErr::ConnectionAcquire(error) => Self::Unavailable(error.to_string()),
             other => Self::Bug(other.to_string()),
         }
     }
 }
 
 impl StorageError {
-    fn sort(error: Arc<sqlx::Error>) -> Self {
-        let sqlx::Error::Database(answer) = error.as_ref() else {
-            return match error.as_ref() {
+    fn sort(error: &sqlx::Error) -> Self {
+        let text = error.to_string();
+        let sqlx::Error::Database(answer) = error else {
+            return match error {
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::Protocol(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-                other => Self::Bug(other.to_string()),
+                | sqlx::Error::WorkerCrashed => Self::Unavailable(text),
+                _ => Self::Bug(text),
             };
         };
         let code = answer.code().unwrap_or_default();
         let no_partition = answer.message().starts_with("no partition of relation");
         match code.as_ref() {
-            "23514" if no_partition => Self::MissingPartition(error),
-            "57014" => Self::Timeout(error),
-            "40001" | "40P01" | "55P03" => Self::Retry(error),
+            "23514" if no_partition => Self::MissingPartition(text),
+            "57014" => Self::Timeout(text),
+            "40001" | "40P01" | "55P03" => Self::Retry(text),
             code if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => {
-                Self::Unavailable(error)
+                Self::Unavailable(text)
             }
             // A standby was promoted, or a primary demoted, under the connection.
-            "25006" => Self::Unavailable(error),
-            code if code.starts_with("22") || code.starts_with("23") => Self::Rejected(error),
-            _ => Self::Bug(answer.to_string()),
+            "25006" => Self::Unavailable(text),
+            code if code.starts_with("22") || code.starts_with("23") => Self::Rejected(text),
+            _ => Self::Bug(text),
         }
     }
 }

@@ -10,7 +10,13 @@ use sea_orm::sqlx::{self, AssertSqlSafe, PgPool, Postgres, Transaction};
 use super::StorageError;
 
 /// The tables partitioned by the time of their events.
-const BY_EVENT_TIME: [&str; 5] = ["event", "pageview", "purchase", "sales_minute", "traffic_minute"];
+const BY_EVENT_TIME: [&str; 5] = [
+    "event",
+    "pageview",
+    "purchase",
+    "sales_minute",
+    "traffic_minute",
+];
 
 /// A calendar month in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,14 +64,20 @@ impl KnownMonths {
                 create(&mut transaction, table, month).await?;
             }
             transaction.commit().await?;
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(month);
         }
         Ok(())
     }
 
     /// Forgets all, for when the database turned out to lack one.
     pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -115,12 +127,20 @@ async fn create(
     }
     // Identifiers and bounds cannot be bound; these are a constant and a date.
     let (from, to) = (month.0, month.next().0);
-    let zone = if parent == "idempotency_key" { "" } else { " 00:00:00+00" };
+    let zone = if parent == "idempotency_key" {
+        ""
+    } else {
+        " 00:00:00+00"
+    };
     for statement in [
         format!("CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)"),
-        format!("ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{from}{zone}') TO ('{to}{zone}')"),
+        format!(
+            "ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{from}{zone}') TO ('{to}{zone}')"
+        ),
     ] {
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut **transaction).await?;
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut **transaction)
+            .await?;
     }
     Ok(())
 }

@@ -103,7 +103,10 @@ pub async fn store(
     memory: &WriteMemory,
     batch: &[Incoming<'_>],
 ) -> Result<Stored, StorageError> {
-    let months: BTreeSet<Month> = batch.iter().map(|incoming| Month::of(incoming.event.timestamp)).collect();
+    let months: BTreeSet<Month> = batch
+        .iter()
+        .map(|incoming| Month::of(incoming.event.timestamp))
+        .collect();
     let result = async {
         memory.months.ensure(db.writes(), &months).await?;
         store_in_transaction(db, memory, batch).await
@@ -148,10 +151,9 @@ async fn store_in_transaction(
 }
 
 /// The period that a transaction claims ids in.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 struct Period {
     opened_on: chrono::NaiveDate,
-    is_current: bool,
     transaction_id: i64,
 }
 
@@ -159,7 +161,7 @@ struct Period {
 async fn begin(db: &Db) -> Result<(Transaction, Period), StorageError> {
     loop {
         let mut transaction = db.writes().begin().await?;
-        let period: Period = sqlx::query_as(
+        let (opened_on, is_current, transaction_id) = sqlx::query_as(
             "SELECT opened_on,
                     opened_on >= date_trunc('month', now() AT TIME ZONE 'utc')::date AS is_current,
                     pg_current_xact_id()::text::bigint AS transaction_id
@@ -168,8 +170,14 @@ async fn begin(db: &Db) -> Result<(Transaction, Period), StorageError> {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        if period.is_current {
-            return Ok((transaction, period));
+        if is_current {
+            return Ok((
+                transaction,
+                Period {
+                    opened_on,
+                    transaction_id,
+                },
+            ));
         }
         transaction.rollback().await?;
         open_period(db.writes()).await?;

@@ -257,7 +257,10 @@ impl Client {
     }
 
     /// Sends one batch; the API takes up to 2,500 events at a time.
-    pub(crate) async fn send_batch(&self, events: &[Event]) -> Result<BatchReceipt, ClientError> {
+    pub(crate) async fn send_batch<E: Serialize>(
+        &self,
+        events: &[E],
+    ) -> Result<BatchReceipt, ClientError> {
         self.post("/v1/batch", events).await
     }
 

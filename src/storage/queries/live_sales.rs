@@ -39,7 +39,11 @@ impl Snapshot {
         let xmax = parts.next()?.parse().ok()?;
         let running = parts.next()?.split(',').filter(|id| !id.is_empty());
         let running = running.map(|id| id.parse().ok()).collect::<Option<_>>()?;
-        Some(Self { xmin, xmax, running })
+        Some(Self {
+            xmin,
+            xmax,
+            running,
+        })
     }
 
     /// Whether it sees what this transaction committed.
@@ -82,16 +86,23 @@ pub async fn live_sales(
     use sea_orm::{AccessMode, IsolationLevel, TransactionTrait};
     // One snapshot for both statements.
     let transaction = db
-        .begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
+        .begin_with_config(
+            Some(IsolationLevel::RepeatableRead),
+            Some(AccessMode::ReadOnly),
+        )
         .await?;
     let values = [tenant.0.into(), currency.code().into(), from.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
-    let rows = LiveSalesRow::find_by_statement(statement).all(&transaction).await?;
+    let rows = LiveSalesRow::find_by_statement(statement)
+        .all(&transaction)
+        .await?;
     let statement = Statement::from_string(
         DbBackend::Postgres,
         "SELECT pg_current_snapshot()::text AS snapshot",
     );
-    let snapshot = SnapshotRow::find_by_statement(statement).one(&transaction).await?;
+    let snapshot = SnapshotRow::find_by_statement(statement)
+        .one(&transaction)
+        .await?;
     transaction.commit().await?;
     let snapshot = snapshot
         .and_then(|row| Snapshot::parse(&row.snapshot))
@@ -106,7 +117,15 @@ mod tests {
     #[test]
     fn a_snapshot_sees_what_had_committed_when_it_was_taken() {
         let snapshot = Snapshot::parse("10:20:12,15").unwrap();
-        for (id, seen) in [(9, true), (10, true), (12, false), (13, true), (15, false), (19, true), (20, false)] {
+        for (id, seen) in [
+            (9, true),
+            (10, true),
+            (12, false),
+            (13, true),
+            (15, false),
+            (19, true),
+            (20, false),
+        ] {
             assert_eq!(snapshot.sees(id), seen, "{id}");
         }
         assert!(Snapshot::parse("10:10:").unwrap().sees(9));

@@ -55,7 +55,10 @@ pub trait Paged: EntityTrait {
     #[must_use]
     fn fits(place: &[KeyPart]) -> bool {
         let leads_with_time = matches!(place.first(), Some(KeyPart::Time(micros)) if DateTime::from_timestamp_micros(*micros).is_some());
-        let rest_fits = place.iter().skip(1).all(|part| matches!(part, KeyPart::Id(_)));
+        let rest_fits = place
+            .iter()
+            .skip(1)
+            .all(|part| matches!(part, KeyPart::Id(_)));
         place.len() == Self::key().len() && rest_fits && leads_with_time == Self::NEWEST_FIRST
     }
 }
@@ -77,7 +80,11 @@ impl Paged for pageview::Entity {
         vec![Timestamp, EventId, PageviewId]
     }
     fn place(row: &pageview::Model) -> Vec<KeyPart> {
-        vec![KeyPart::time(row.timestamp), KeyPart::Id(row.event_id), KeyPart::Id(row.pageview_id)]
+        vec![
+            KeyPart::time(row.timestamp),
+            KeyPart::Id(row.event_id),
+            KeyPart::Id(row.pageview_id),
+        ]
     }
 }
 
@@ -88,7 +95,11 @@ impl Paged for purchase::Entity {
         vec![Timestamp, EventId, PurchaseId]
     }
     fn place(row: &purchase::Model) -> Vec<KeyPart> {
-        vec![KeyPart::time(row.timestamp), KeyPart::Id(row.event_id), KeyPart::Id(row.purchase_id)]
+        vec![
+            KeyPart::time(row.timestamp),
+            KeyPart::Id(row.event_id),
+            KeyPart::Id(row.purchase_id),
+        ]
     }
 }
 

@@ -14,6 +14,9 @@ use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
 use crate::storage::entity::{event, pageview, product, purchase, user};
 
+/// The rows of a table that a list is made of.
+pub type Selection<E> = Select<E>;
+
 /// Which records of a list; what is absent does not narrow it.
 #[derive(Clone, Debug, Default)]
 pub struct RecordFilter {
@@ -59,10 +62,16 @@ fn in_category(column: impl ColumnTrait, category: &str) -> SimpleExpr {
 pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> {
     use event::Column;
     let select = event::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    let select = narrow(select, filter.types.as_ref(), |types| Column::EventType.is_in(types));
-    let select = narrow(select, filter.range.as_ref(), |range| within(Column::Timestamp, range));
+    let select = narrow(select, filter.types.as_ref(), |types| {
+        Column::EventType.is_in(types)
+    });
+    let select = narrow(select, filter.range.as_ref(), |range| {
+        within(Column::Timestamp, range)
+    });
     let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
-    narrow(select, filter.region.as_ref(), |region| Column::Region.eq(region.as_str()))
+    narrow(select, filter.region.as_ref(), |region| {
+        Column::Region.eq(region.as_str())
+    })
 }
 
 /// Pageviews, by the key or, for one user, by `pageview_user`.
@@ -70,9 +79,13 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
 pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::Entity> {
     use pageview::Column;
     let select = pageview::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    let select = narrow(select, filter.range.as_ref(), |range| within(Column::Timestamp, range));
+    let select = narrow(select, filter.range.as_ref(), |range| {
+        within(Column::Timestamp, range)
+    });
     let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
-    narrow(select, filter.region.as_ref(), |region| Column::Region.eq(region.as_str()))
+    narrow(select, filter.region.as_ref(), |region| {
+        Column::Region.eq(region.as_str())
+    })
 }
 
 /// Purchases, by the key, for one user by `purchase_user`, for one product by `purchase_product`.
@@ -80,11 +93,19 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
 pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::Entity> {
     use purchase::Column;
     let select = purchase::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    let select = narrow(select, filter.range.as_ref(), |range| within(Column::Timestamp, range));
+    let select = narrow(select, filter.range.as_ref(), |range| {
+        within(Column::Timestamp, range)
+    });
     let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
-    let select = narrow(select, filter.product_id.as_ref(), |id| Column::ProductId.eq(id.as_str()));
-    let select = narrow(select, filter.category.as_ref(), |path| in_category(Column::Category, path));
-    narrow(select, filter.region.as_ref(), |region| Column::Region.eq(region.as_str()))
+    let select = narrow(select, filter.product_id.as_ref(), |id| {
+        Column::ProductId.eq(id.as_str())
+    });
+    let select = narrow(select, filter.category.as_ref(), |path| {
+        in_category(Column::Category, path)
+    });
+    narrow(select, filter.region.as_ref(), |region| {
+        Column::Region.eq(region.as_str())
+    })
 }
 
 /// Users, by the key.
@@ -98,7 +119,9 @@ pub fn users(tenant: TenantId) -> Select<user::Entity> {
 pub fn products(tenant: TenantId, filter: &RecordFilter) -> Select<product::Entity> {
     use product::Column;
     let select = product::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    narrow(select, filter.category.as_ref(), |path| in_category(Column::Category, path))
+    narrow(select, filter.category.as_ref(), |path| {
+        in_category(Column::Category, path)
+    })
 }
 
 /// An event by the sender's id: `idempotency_key` knows its time, and so its partition.
@@ -188,7 +211,9 @@ pub async fn product(
     tenant: TenantId,
     id: &str,
 ) -> Result<Option<product::Model>, StorageError> {
-    Ok(product::Entity::find_by_id((tenant.0, id.to_owned())).one(db).await?)
+    Ok(product::Entity::find_by_id((tenant.0, id.to_owned()))
+        .one(db)
+        .await?)
 }
 
 /// Where an event lies: its time and its id.

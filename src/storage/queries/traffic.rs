@@ -48,7 +48,13 @@ pub async fn traffic(
     let [from, .., to] = bounds else {
         return Ok(Vec::new());
     };
-    let values = [tenant.0.into(), bounds.to_vec().into(), (*from).into(), (*to).into(), limit.into()];
+    let values = [
+        tenant.0.into(),
+        bounds.to_vec().into(),
+        (*from).into(),
+        (*to).into(),
+        limit.into(),
+    ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     Ok(TrafficRow::find_by_statement(statement).all(db).await?)
 }

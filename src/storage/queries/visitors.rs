@@ -35,7 +35,12 @@ pub async fn visitors(
     let [from, .., to] = bounds else {
         return Ok(Vec::new());
     };
-    let values = [tenant.0.into(), bounds.to_vec().into(), (*from).into(), (*to).into()];
+    let values = [
+        tenant.0.into(),
+        bounds.to_vec().into(),
+        (*from).into(),
+        (*to).into(),
+    ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     Ok(VisitorsRow::find_by_statement(statement).all(db).await?)
 }

@@ -108,5 +108,8 @@ async fn insert<'a>(
     .bind(digests)
     .fetch_all(&mut **transaction)
     .await?;
-    Ok(rows.into_iter().map(|(tenant, id)| (TenantId(tenant), id)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(tenant, id)| (TenantId(tenant), id))
+        .collect())
 }

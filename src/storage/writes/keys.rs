@@ -31,7 +31,11 @@ pub struct NewKey {
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn create(db: &DatabaseConnection, key: NewKey, now: DateTime<Utc>) -> Result<(), StorageError> {
+pub async fn create(
+    db: &DatabaseConnection,
+    key: NewKey,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
     let row = api_key::ActiveModel {
         api_key_id: Set(key.id),
         tenant_id: Set(key.tenant.0),
@@ -43,7 +47,11 @@ pub async fn create(db: &DatabaseConnection, key: NewKey, now: DateTime<Utc>) ->
         revoked_at: Set(None),
     };
     api_key::Entity::insert(row)
-        .on_conflict(OnConflict::column(api_key::Column::KeyHash).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::column(api_key::Column::KeyHash)
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_without_returning(db)
         .await?;
     Ok(())
@@ -53,7 +61,11 @@ pub async fn create(db: &DatabaseConnection, key: NewKey, now: DateTime<Utc>) ->
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn revoke(db: &DatabaseConnection, id: Uuid, now: DateTime<Utc>) -> Result<bool, StorageError> {
+pub async fn revoke(
+    db: &DatabaseConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StorageError> {
     let result = api_key::Entity::update_many()
         .col_expr(api_key::Column::RevokedAt, Expr::value(now))
         .filter(api_key::Column::ApiKeyId.eq(id))

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DatabaseConnection, EntityTrait, IntoActiveModel, Iterable};
+use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, Iterable};
 
 use crate::storage::StorageError;
 use crate::storage::entity::product::{self, Column};
@@ -22,9 +22,9 @@ pub async fn put(
     }
     products.sort_unstable_by(|a, b| a.product_id.cmp(&b.product_id));
     let rows = products.into_iter().map(|product| {
-        let mut row = product.into_active_model().reset_all();
+        let mut row = product.into_active_model();
         row.updated_at = Set(now);
-        row
+        row.reset_all()
     });
     let is_key = |column: &Column| matches!(column, Column::TenantId | Column::ProductId);
     let replace = OnConflict::columns([Column::TenantId, Column::ProductId])

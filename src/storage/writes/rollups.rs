@@ -63,7 +63,13 @@ pub(super) async fn add(
         lines: order
             .lines
             .iter()
-            .map(|line| (line.product_id.clone(), i64::from(line.quantity), line.amount))
+            .map(|line| {
+                (
+                    line.product_id.clone(),
+                    i64::from(line.quantity),
+                    line.amount,
+                )
+            })
             .collect(),
     });
     Ok(deltas.collect())
@@ -166,7 +172,12 @@ async fn add_traffic(
         *pageviews += i64::from(event.page_url.is_some());
         *late += i64::from(incoming.is_late());
     }
-    let count = |n: usize| traffic.values().map(move |counts| counts[n]).collect::<Vec<_>>();
+    let count = |n: usize| {
+        traffic
+            .values()
+            .map(move |counts| counts[n])
+            .collect::<Vec<_>>()
+    };
     sqlx::query(
         "INSERT INTO traffic_minute AS known
              (tenant_id, minute, event_type, events, pageviews, late_events)
@@ -177,9 +188,24 @@ async fn add_traffic(
                        pageviews = known.pageviews + excluded.pageviews,
                        late_events = known.late_events + excluded.late_events",
     )
-    .bind(traffic.keys().map(|(tenant, ..)| tenant.0).collect::<Vec<_>>())
-    .bind(traffic.keys().map(|(_, minute, _)| *minute).collect::<Vec<_>>())
-    .bind(traffic.keys().map(|(.., event_type)| *event_type).collect::<Vec<_>>())
+    .bind(
+        traffic
+            .keys()
+            .map(|(tenant, ..)| tenant.0)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        traffic
+            .keys()
+            .map(|(_, minute, _)| *minute)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        traffic
+            .keys()
+            .map(|(.., event_type)| *event_type)
+            .collect::<Vec<_>>(),
+    )
     .bind(count(0))
     .bind(count(1))
     .bind(count(2))

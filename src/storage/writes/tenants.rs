@@ -17,7 +17,11 @@ pub async fn ensure(db: &DatabaseConnection, name: &str) -> Result<(), StorageEr
         ..Default::default()
     };
     tenant::Entity::insert(row)
-        .on_conflict(OnConflict::column(tenant::Column::Name).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::column(tenant::Column::Name)
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_without_returning(db)
         .await?;
     Ok(())

@@ -1,0 +1,98 @@
+//! Makes, lists and revokes keys.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Scope, hash, hex};
+use crate::domain::tenant::TenantId;
+use crate::storage::entity::{api_key, tenant};
+use crate::storage::queries::keys as queries;
+use crate::storage::writes::{keys as writes, tenants};
+use crate::storage::{Db, StorageError};
+
+/// The tenant that a server begins with.
+pub const DEFAULT_TENANT: &str = "default";
+/// A shorter bootstrap key could be guessed.
+pub const MIN_BOOTSTRAP_KEY: usize = 16;
+/// How much of a secret a list shows.
+const PREFIX: usize = 7;
+
+/// Makes a key and returns its secret, which is not kept.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn create(
+    db: &Db,
+    tenant: TenantId,
+    label: &str,
+    scopes: &[Scope],
+    now: DateTime<Utc>,
+) -> Result<String, StorageError> {
+    let secret = format!("tw_{}", hex(&rand::random::<[u8; 24]>()));
+    store(db, tenant, label, scopes, &secret, now).await?;
+    Ok(secret)
+}
+
+/// Accepts a given secret as an admin key of the default tenant; again changes nothing.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn bootstrap(db: &Db, secret: &str, now: DateTime<Utc>) -> Result<(), StorageError> {
+    let tenant = ensure_tenant(db, DEFAULT_TENANT).await?;
+    let tenant = TenantId(tenant.tenant_id);
+    store(db, tenant, "bootstrap", &[Scope::Admin], secret, now).await
+}
+
+async fn store(
+    db: &Db,
+    tenant: TenantId,
+    label: &str,
+    scopes: &[Scope],
+    secret: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StorageError> {
+    let key = writes::NewKey {
+        id: Uuid::new_v4(),
+        tenant,
+        label: label.to_owned(),
+        scopes: scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+        prefix: secret.chars().take(PREFIX).collect(),
+        hash: hash(secret).to_vec(),
+    };
+    writes::create(db.reads(), key, now).await
+}
+
+/// The keys of a tenant, oldest first.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn list(db: &Db, tenant: TenantId) -> Result<Vec<api_key::Model>, StorageError> {
+    queries::list(db.reads(), tenant).await
+}
+
+/// Revokes a key; says whether there was one that was not revoked.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn revoke(db: &Db, id: Uuid, now: DateTime<Utc>) -> Result<bool, StorageError> {
+    writes::revoke(db.reads(), id, now).await
+}
+
+/// The tenant of this name, if there is one.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn find_tenant(db: &Db, name: &str) -> Result<Option<tenant::Model>, StorageError> {
+    queries::tenant(db.reads(), name).await
+}
+
+/// The tenant of this name, made if there is none.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn ensure_tenant(db: &Db, name: &str) -> Result<tenant::Model, StorageError> {
+    tenants::ensure(db.reads(), name).await?;
+    find_tenant(db, name)
+        .await?
+        .ok_or_else(|| StorageError::Bug(format!("tenant {name} is gone")))
+}

@@ -1,0 +1,370 @@
+//! The one place that wires: from a configuration to a server that runs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Access, keys};
+use crate::clock::Clock;
+use crate::config::{Config, Secret};
+use crate::graphql::{self, Loaders};
+use crate::http::{self, Readiness};
+use crate::ingest::Ingest;
+use crate::ingest::log::DirectLog;
+use crate::jobs;
+use crate::realtime::bus::Bus;
+use crate::realtime::hub::LiveHub;
+use crate::reports::Reports;
+use crate::storage::embedded::{self, Embedded, EmbeddedError};
+use crate::storage::{Db, StorageError, schema};
+use crate::telemetry::metrics::Metrics;
+
+/// How long requests may go on after the server is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serves the API.
+    Api,
+    /// Runs the jobs.
+    Worker,
+    /// Both.
+    All,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The private PostgreSQL.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The database's URL or answer.
+    #[error("the database: {0}")]
+    Storage(#[from] StorageError),
+    /// The URL of Redis.
+    #[error("REDIS_URL: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// An address to listen on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The bootstrap key.
+    #[error(
+        "TIDEWATER_BOOTSTRAP_KEY has fewer than {} characters",
+        keys::MIN_BOOTSTRAP_KEY
+    )]
+    WeakKey,
+}
+
+/// The database of a configuration: a given one, the one of a server that runs on the data
+/// directory, or a private one that is started for us.
+#[derive(Debug)]
+pub struct Home {
+    url: String,
+    embedded: Option<Embedded>,
+}
+
+impl Home {
+    /// The database that this process is to own: a private one must not be another's.
+    ///
+    /// # Errors
+    /// When the private PostgreSQL cannot be started.
+    pub async fn own(config: &Config) -> Result<Self, StartError> {
+        let config = &config.database;
+        if let Some(url) = &config.database_url {
+            let url = url.reveal().to_owned();
+            return Ok(Self {
+                url,
+                embedded: None,
+            });
+        }
+        let embedded = Embedded::start(&config.data_dir, config.postgres_dir.as_deref()).await?;
+        let url = embedded.url().to_owned();
+        Ok(Self {
+            url,
+            embedded: Some(embedded),
+        })
+    }
+
+    /// The database beside a server that may be running.
+    ///
+    /// # Errors
+    /// When the private PostgreSQL cannot be started.
+    pub async fn share(config: &Config) -> Result<Self, StartError> {
+        match Self::own(config).await {
+            Err(StartError::Embedded(EmbeddedError::InUse(directory))) => {
+                let url = embedded::running(&config.database.data_dir);
+                let url = url.ok_or(StartError::Embedded(EmbeddedError::InUse(directory)))?;
+                Ok(Self {
+                    url,
+                    embedded: None,
+                })
+            }
+            other => other,
+        }
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops what was started for us.
+    pub async fn close(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// What can be done with a database, short of serving: for the server and the commands alike.
+#[allow(
+    missing_debug_implementations,
+    reason = "channels have nothing to show"
+)]
+pub struct Services {
+    /// The database.
+    pub db: Db,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Takes events.
+    pub ingest: Ingest,
+    /// Tells what was committed.
+    pub bus: Bus,
+    /// Ends the writers once all is stored.
+    drain: CancellationToken,
+    writers: JoinSet<()>,
+}
+
+impl Services {
+    /// Wires them; nothing is connected until it is needed.
+    ///
+    /// # Errors
+    /// When a URL cannot be read.
+    pub async fn build(
+        url: &str,
+        redis_url: Option<&Secret>,
+        clock: Clock,
+        stop: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let metrics = Metrics::default();
+        let statement_seconds = metrics.read_statement_seconds.clone();
+        let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
+        let bus = match redis_url {
+            Some(url) => Bus::redis(url.reveal(), metrics.clone(), stop)?,
+            None => Bus::local(metrics.clone()),
+        };
+        let drain = CancellationToken::new();
+        let (log, writers) = DirectLog::start(&db, &bus, &metrics, &drain);
+        let ingest = Ingest::new(log, clock.clone(), metrics.clone());
+        Ok(Self {
+            db,
+            clock,
+            metrics,
+            ingest,
+            bus,
+            drain,
+            writers,
+        })
+    }
+
+    /// Waits until everything taken is stored, and disconnects.
+    pub async fn close(self) {
+        let Self {
+            db,
+            drain,
+            mut writers,
+            ..
+        } = self;
+        drain.cancel();
+        while writers.join_next().await.is_some() {}
+        db.close().await;
+    }
+}
+
+/// A server that is ready to run.
+#[allow(
+    missing_debug_implementations,
+    reason = "channels have nothing to show"
+)]
+pub struct App {
+    role: Role,
+    config: Config,
+    home: Home,
+    services: Services,
+    state: http::State,
+    api: Option<TcpListener>,
+    operations: TcpListener,
+    /// Ends what works behind the requests.
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Starts the private PostgreSQL if there is to be one, and listens.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
+        let weak = |key: &Secret| key.reveal().chars().count() < keys::MIN_BOOTSTRAP_KEY;
+        if config.access.bootstrap_key.as_ref().is_some_and(weak) {
+            return Err(StartError::WeakKey);
+        }
+        let operations = listen(config.http.metrics_listen).await?;
+        let api = match role {
+            Role::Worker => None,
+            Role::Api | Role::All => Some(listen(config.http.listen).await?),
+        };
+        let home = Home::own(&config).await?;
+        let stop = CancellationToken::new();
+        let redis_url = config.database.redis_url.as_ref();
+        let services = Services::build(home.url(), redis_url, clock, stop.clone()).await?;
+        let Services {
+            db,
+            clock,
+            metrics,
+            ingest,
+            bus,
+            ..
+        } = &services;
+        let reports = Reports::new(db.clone(), clock.clone());
+        let live = LiveHub::new(
+            db.clone(),
+            bus.clone(),
+            clock.clone(),
+            metrics.clone(),
+            stop.clone(),
+        );
+        let state = http::State {
+            schema: graphql::schema(reports.clone(), ingest.clone(), live),
+            loaders: Loaders(reports),
+            ingest: ingest.clone(),
+            access: Access::new(db.clone()),
+            readiness: Readiness::new(db.clone()),
+            metrics: metrics.clone(),
+        };
+        Ok(Self {
+            role,
+            config,
+            home,
+            services,
+            state,
+            api,
+            operations,
+            stop,
+        })
+    }
+
+    /// Where the API is, if this role serves it.
+    #[must_use]
+    pub fn api_address(&self) -> Option<SocketAddr> {
+        self.api
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Where the metrics are.
+    #[must_use]
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.operations.local_addr().ok()
+    }
+
+    /// Serves until `token` is cancelled; then lets requests finish, stores what was taken and
+    /// stops the private PostgreSQL.
+    pub async fn run_until_stopped(self, token: CancellationToken) {
+        let Self {
+            role,
+            config,
+            home,
+            services,
+            state,
+            api,
+            operations,
+            stop,
+        } = self;
+        let preparing = prepare(
+            home.url().to_owned(),
+            config,
+            role,
+            services.db.clone(),
+            services.clock.clone(),
+            state.readiness.clone(),
+        );
+        let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
+        let operations_router = http::operations_router(state.clone());
+        let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
+            http::serve(operations, operations_router, std::future::pending()).await;
+        }));
+        if let Some(listener) = api {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("listening on http://{address}");
+            }
+            let serving = http::serve(
+                listener,
+                http::router(state),
+                token.clone().cancelled_owned(),
+            );
+            tokio::pin!(serving);
+            tokio::select! {
+                () = &mut serving => {}
+                () = async { token.cancelled().await; tokio::time::sleep(DRAIN).await } => {
+                    tracing::warn!("some requests did not finish in time");
+                }
+            }
+        } else {
+            drop(state);
+            token.cancelled().await;
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+        let _ = tokio::join!(background, operations);
+        services.close().await;
+        home.close().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| StartError::Listen(address, error))
+}
+
+/// Brings the schema up and stores the first key, as soon as the database lets us; then does the
+/// jobs, if that is our role.
+async fn prepare(
+    url: String,
+    config: Config,
+    role: Role,
+    db: Db,
+    clock: Clock,
+    readiness: Readiness,
+) {
+    while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
+        tracing::warn!(%error, "not ready yet; trying again");
+        tokio::time::sleep(RETRY).await;
+    }
+    readiness.set_prepared();
+    tracing::info!("ready");
+    if role != Role::Api {
+        jobs::partitions::run(db, clock).await;
+    }
+}
+
+async fn prepare_once(
+    url: &str,
+    config: &Config,
+    db: &Db,
+    clock: &Clock,
+) -> Result<(), StorageError> {
+    schema::up(url).await?;
+    jobs::partitions::once(db, clock).await?;
+    if let Some(key) = &config.access.bootstrap_key {
+        keys::bootstrap(db, key.reveal(), clock.now()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The command line: one subcommand a file.
+//!
+//! A command prints its result to standard output and everything else to standard error; it exits
+//! 0 when all went well, 1 when not. The next command: a file and a line in [`Command`].
+
+mod demo;
+mod healthcheck;
+mod import;
+mod keys;
+mod migrate;
+mod schema;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::telemetry::logs;
+
+/// Real-time commerce analytics: events in, exact metrics out, live.
+#[derive(Debug, Parser)]
+#[command(name = "tidewater", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: the API and the background jobs.
+    Serve(serve::Serve),
+    /// Bring the database's schema up or down, or show where it stands.
+    Migrate(migrate::Migrate),
+    /// Store orders or events from a file; a second run of the same file changes nothing.
+    Import(import::Import),
+    /// Load a made-up shop into a running server and keep sending it traffic.
+    Demo(demo::Demo),
+    /// Make, list and revoke API keys.
+    Keys(keys::Keys),
+    /// Print the GraphQL schema.
+    Schema,
+    /// Ask a running server whether it is ready.
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Why a command failed, for the one who called it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads the command line and does what it says.
+pub async fn run() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    if let Err(error) = logs::init(&config.logs.filter) {
+        eprintln!("tidewater: {error}");
+        return ExitCode::FAILURE;
+    }
+    let result = match command {
+        Command::Serve(command) => command.run(config).await,
+        Command::Migrate(command) => command.run(config).await,
+        Command::Import(command) => command.run(config).await,
+        Command::Demo(command) => command.run().await,
+        Command::Keys(command) => command.run(config).await,
+        Command::Schema => schema::run(),
+        Command::Healthcheck(command) => command.run(&config).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidewater: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every environment variable that the command line reads, with its default, in order.
+#[must_use]
+pub fn variables() -> Vec<(String, Option<String>)> {
+    let cli = Cli::command();
+    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+    let arguments = commands.flat_map(clap::Command::get_arguments);
+    arguments
+        .filter_map(|argument| {
+            let name = argument.get_env()?.to_string_lossy().into_owned();
+            let default = argument.get_default_values().first();
+            Some((
+                name,
+                default.map(|value| value.to_string_lossy().into_owned()),
+            ))
+        })
+        .collect()
+}
+
+/// Cancelled by Ctrl-C or a TERM.
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(token)
+}

@@ -1,0 +1,238 @@
+//! `tidewater import cdnow|csv|ndjson`: orders or events from a file, through the same code as
+//! HTTP.
+//!
+//! Every event's id follows from what it says (and, where the same is said twice, from which time
+//! it is), so that an import that was killed is simply run again.
+
+pub(super) mod cdnow;
+mod columns;
+mod csv;
+mod ndjson;
+pub(super) mod source;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, stop_signal};
+use crate::access::keys;
+use crate::app::{Home, Services};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::tenant::TenantId;
+use crate::ingest::parse::parse_batch;
+use crate::ingest::{Ingest, Receipts, Status};
+use crate::storage::schema;
+use columns::Mapping;
+use source::{Lines, Source};
+
+/// How many events go to the writer at once, and how many such batches are under way.
+const BATCH: usize = 2_000;
+const IN_FLIGHT: usize = 4;
+/// How many rejected lines are shown.
+const SHOWN: u64 = 10;
+/// How long an import waits for a database that is away.
+const PATIENCE: u32 = 60;
+
+/// What to store.
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    /// Whose data it becomes; made if there is no such tenant.
+    #[arg(long, default_value = keys::DEFAULT_TENANT, global = true)]
+    tenant: String,
+    #[command(subcommand)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Format {
+    /// CDNOW's transaction log: CDNOW_master.txt or CDNOW_sample.txt. Its dates become noon UTC,
+    /// so that an order falls on its own date in every time zone.
+    Cdnow {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Order lines as CSV with a header line.
+    Csv {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        mapping: Mapping,
+    },
+    /// JSON objects, one a line: events as `POST /v1/batch` takes them, or with --map order lines.
+    Ndjson {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        mapping: Mapping,
+    },
+}
+
+impl Import {
+    pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
+        let stop = stop_signal()?;
+        let home = Home::share(&config).await?;
+        let result = self.run_at(&config, home.url(), stop).await;
+        home.close().await;
+        result
+    }
+
+    async fn run_at(
+        self,
+        config: &Config,
+        url: &str,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
+        schema::up(url).await?;
+        let redis_url = config.database.redis_url.as_ref();
+        let background = CancellationToken::new();
+        let services = Services::build(url, redis_url, Clock::System, background.clone()).await?;
+        let tenant = keys::ensure_tenant(&services.db, &self.tenant).await?;
+        let ingest = services.ingest.clone();
+        let tenant = TenantId(tenant.tenant_id);
+        let storing = async {
+            match self.format {
+                Format::Cdnow { file } => {
+                    store(
+                        Source::open(&file, cdnow::Reader::default())?,
+                        &ingest,
+                        tenant,
+                    )
+                    .await
+                }
+                Format::Csv { file, mapping } => {
+                    store(
+                        Source::open(&file, csv::Reader::new(mapping.into_columns()?))?,
+                        &ingest,
+                        tenant,
+                    )
+                    .await
+                }
+                Format::Ndjson { file, mapping } => {
+                    store(
+                        Source::open(&file, ndjson::Reader::new(mapping)?)?,
+                        &ingest,
+                        tenant,
+                    )
+                    .await
+                }
+            }
+        };
+        let result = stop.run_until_cancelled(storing).await;
+        services.close().await;
+        background.cancel();
+        let Some(result) = result else {
+            return Err("stopped; run it again to go on".into());
+        };
+        let totals = result?;
+        println!("{totals}");
+        if totals.rejected > 0 {
+            return Err(format!(
+                "{} events were rejected; the others are stored",
+                totals.rejected
+            )
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// What became of a file's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    accepted: u64,
+    duplicates: u64,
+    conflicts: u64,
+    rejected: u64,
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            accepted,
+            duplicates,
+            conflicts,
+            rejected,
+        } = self;
+        write!(
+            out,
+            "{accepted} accepted, {duplicates} duplicates, {conflicts} conflicts, {rejected} rejected"
+        )
+    }
+}
+
+impl Totals {
+    fn add(&mut self, lines: &VecDeque<u64>, receipts: &Receipts) {
+        for (line, receipt) in lines.iter().zip(&receipts.receipts) {
+            let counter = match receipt.status {
+                Status::Accepted => &mut self.accepted,
+                Status::Duplicate => &mut self.duplicates,
+                Status::Conflict => &mut self.conflicts,
+                Status::Rejected => &mut self.rejected,
+            };
+            *counter += 1;
+            if receipt.status == Status::Rejected && self.rejected <= SHOWN {
+                let path = receipt.path.as_deref().unwrap_or("the event");
+                let message = receipt.message.as_deref().unwrap_or_default();
+                eprintln!("line {line}: {path}: {message}");
+            }
+        }
+    }
+}
+
+/// Stores a whole file, several batches at a time.
+async fn store<L: Lines>(
+    mut source: Source<L>,
+    ingest: &Ingest,
+    tenant: TenantId,
+) -> Result<Totals, Failure> {
+    let progress = source.progress("importing");
+    let mut totals = Totals::default();
+    let mut under_way = FuturesOrdered::new();
+    loop {
+        let events = source.next_batch(BATCH)?;
+        let is_last = events.is_empty();
+        if !is_last {
+            under_way.push_back(take(ingest, tenant, events));
+        }
+        while under_way.len() >= IN_FLIGHT || (is_last && !under_way.is_empty()) {
+            if let Some(result) = under_way.next().await {
+                let (lines, receipts) = result?;
+                totals.add(&lines, &receipts);
+            }
+        }
+        progress.set_position(source.bytes_read());
+        if is_last {
+            progress.finish();
+            return Ok(totals);
+        }
+    }
+}
+
+/// Stores one batch, waiting while the database is away.
+async fn take(
+    ingest: &Ingest,
+    tenant: TenantId,
+    events: Vec<(u64, Value)>,
+) -> Result<(VecDeque<u64>, Receipts), Failure> {
+    let (lines, events): (VecDeque<u64>, Vec<Value>) = events.into_iter().unzip();
+    let body = serde_json::to_vec(&events)?;
+    let mut attempt = 0;
+    loop {
+        let drafts = parse_batch(&body).map_err(|problem| problem.message().to_owned())?;
+        match ingest.take(tenant, drafts).await {
+            Ok(receipts) => return Ok((lines, receipts)),
+            Err(problem) if problem.retry_after.is_some() && attempt < PATIENCE => {
+                attempt += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(problem) => return Err(problem.message().to_owned().into()),
+        }
+    }
+}

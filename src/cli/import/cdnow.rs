@@ -1,0 +1,86 @@
+//! CDNOW's transaction log (Fader and Hardie): customer, date, number of CDs, dollars; in the
+//! sample the customer's number in the sample stands second.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::source::{Lines, event_id};
+use crate::cli::Failure;
+
+/// The log does not say what was bought, only how many.
+const PRODUCT: &str = "CD";
+
+/// Reads the log. The master and the sample give the same ids to the orders that are in both.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Reader {
+    /// How often a line was seen: a customer may well buy the same twice on one day.
+    seen: HashMap<String, u32>,
+}
+
+impl Lines for Reader {
+    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure> {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (customer, date, units, dollars) = match fields[..] {
+            [] | ["customer_id", ..] => return Ok(Vec::new()),
+            [customer, date, units, dollars] | [customer, _, date, units, dollars] => {
+                (customer, date, units, dollars)
+            }
+            _ => return Err("not a line of CDNOW's log: customer, date, CDs, dollars".into()),
+        };
+        let date = chrono::NaiveDate::parse_from_str(date, "%Y%m%d")
+            .map_err(|_| format!("{date} is not a date"))?;
+        let units: i32 = units
+            .parse()
+            .map_err(|_| format!("{units} is not a number of CDs"))?;
+        let content = format!("cdnow/{customer}/{date}/{units}/{dollars}");
+        let occurrence = self.seen.entry(content.clone()).or_default();
+        *occurrence += 1;
+        Ok(vec![json!({
+            "eventId": event_id(&content, *occurrence),
+            "type": "purchase",
+            "timestamp": format!("{date}T12:00:00Z"),
+            "userId": format!("cdnow-{customer}"),
+            "currency": "USD",
+            "lines": [{"productId": PRODUCT, "quantity": units, "amount": dollars}],
+        })])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn master_and_sample_agree_on_an_order() {
+        let master = Reader::default()
+            .read(" 00004 19970101  2   29.33")
+            .unwrap();
+        let sample = Reader::default()
+            .read(" 00004 0001 19970101  2   29.33")
+            .unwrap();
+        assert_eq!(master, sample);
+        assert_eq!(master[0]["timestamp"], "1997-01-01T12:00:00Z");
+    }
+
+    #[test]
+    fn the_same_order_twice_is_two_orders() {
+        let mut reader = Reader::default();
+        let line = " 00004 19970101  2   29.33";
+        let (first, second) = (reader.read(line).unwrap(), reader.read(line).unwrap());
+        assert_ne!(first[0]["eventId"], second[0]["eventId"]);
+    }
+
+    #[test]
+    fn the_header_is_passed_over_and_rubbish_is_not() {
+        let mut reader = Reader::default();
+        assert!(
+            reader
+                .read(" customer_id  date number_of_cds  dollar_value")
+                .unwrap()
+                .is_empty()
+        );
+        assert!(reader.read("00004 yesterday 2 29.33").is_err());
+        assert!(reader.read("hello").is_err());
+    }
+}

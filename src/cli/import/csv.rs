@@ -1,0 +1,66 @@
+//! Order lines as CSV (RFC 4180) with a header line; a field may not hold a line break.
+
+use serde_json::Value;
+
+use super::columns::Columns;
+use super::source::Lines;
+use crate::cli::Failure;
+
+/// Reads CSV.
+#[derive(Debug)]
+pub(super) struct Reader {
+    header: Option<Vec<String>>,
+    columns: Columns,
+}
+
+impl Reader {
+    pub(super) fn new(columns: Columns) -> Self {
+        Self {
+            header: None,
+            columns,
+        }
+    }
+}
+
+impl Lines for Reader {
+    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure> {
+        if line.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(line.as_bytes());
+        let fields: Vec<String> = match reader.records().next() {
+            Some(record) => record?
+                .iter()
+                .map(|field| field.trim().to_owned())
+                .collect(),
+            None => return Ok(Vec::new()),
+        };
+        let Some(header) = &self.header else {
+            let mut header = fields;
+            if let Some(first) = header.first_mut() {
+                // A byte order mark, as spreadsheets write it.
+                *first = first.trim_start_matches('\u{feff}').to_owned();
+            }
+            self.header = Some(header);
+            return Ok(Vec::new());
+        };
+        if fields.len() != header.len() {
+            return Err(format!(
+                "{} fields where the header has {}",
+                fields.len(),
+                header.len()
+            )
+            .into());
+        }
+        self.columns.read(|name| {
+            let n = header.iter().position(|column| column == name)?;
+            fields.get(n).cloned()
+        })
+    }
+
+    fn finish(&mut self) -> Vec<Value> {
+        self.columns.finish()
+    }
+}

@@ -1,0 +1,35 @@
+//! The configuration: one section a file, each variable with its default and its help.
+//!
+//! Every variable is also a command-line option; `--help` prints what is written here and
+//! `.env.example` lists the same, in this order (a test compares them).
+
+mod access;
+mod database;
+mod http;
+mod logs;
+mod secret;
+
+use clap::Args;
+
+pub use access::AccessConfig;
+pub use database::DatabaseConfig;
+pub use http::HttpConfig;
+pub use logs::LogConfig;
+pub use secret::Secret;
+
+/// Everything that can be set.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where the data lives.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// Where the server listens.
+    #[command(flatten)]
+    pub http: HttpConfig,
+    /// Who gets in.
+    #[command(flatten)]
+    pub access: AccessConfig,
+    /// What is logged.
+    #[command(flatten)]
+    pub logs: LogConfig,
+}

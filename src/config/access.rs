@@ -1,0 +1,21 @@
+//! Who gets in.
+
+use clap::Args;
+
+use super::Secret;
+
+/// The first key.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Access")]
+pub struct AccessConfig {
+    /// A string of at least 16 characters that is accepted as an admin key of the default tenant;
+    /// stored, hashed, once at start. Make further keys with `tidewater keys create`.
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_BOOTSTRAP_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub bootstrap_key: Option<Secret>,
+}

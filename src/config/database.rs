@@ -1,0 +1,54 @@
+//! Where the data lives.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Secret;
+
+/// PostgreSQL and Redis.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseConfig {
+    /// PostgreSQL with pgvector, as postgres://user:password@host:port/database. Unset: a private
+    /// PostgreSQL in the data directory, which the server starts and supervises itself.
+    #[arg(
+        global = true,
+        long,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<Secret>,
+
+    /// Redis, as redis://:password@host:port. It carries live updates between the processes of
+    /// one installation. Unset: the process stands alone and needs none.
+    #[arg(
+        global = true,
+        long,
+        env = "REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis_url: Option<Secret>,
+
+    /// Where the private PostgreSQL keeps its data. One server per directory.
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_DATA_DIR",
+        value_name = "DIR",
+        default_value = "./.tidewater"
+    )]
+    pub data_dir: PathBuf,
+
+    /// A PostgreSQL installation with pgvector (the directory that holds bin/postgres) for the
+    /// private server. Unset: the one whose pg_config is found on the PATH.
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_POSTGRES_DIR",
+        value_name = "DIR"
+    )]
+    pub postgres_dir: Option<PathBuf>,
+}

@@ -1,0 +1,51 @@
+//! What a resolver reads: the services and who is asking.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+use async_graphql::dataloader::DataLoader;
+
+use super::loaders::Loader;
+use crate::access::{Identity, Scope};
+use crate::error::{Code, Problem};
+use crate::ingest::Ingest;
+use crate::realtime::hub::LiveHub;
+use crate::reports::Reports;
+
+/// Short ways to what is in the context.
+pub(super) trait ContextExt {
+    /// Answers questions.
+    fn reports(&self) -> &Reports;
+    /// Takes events.
+    fn ingest(&self) -> &Ingest;
+    /// Watches windows.
+    fn live(&self) -> &LiveHub;
+    /// Loads what belongs to records, gathered; of this request alone.
+    fn loader(&self) -> &DataLoader<Loader>;
+    /// Who is asking, if they may do this.
+    fn identity(&self, scope: Scope) -> Result<&Identity, Problem>;
+}
+
+impl ContextExt for Context<'_> {
+    fn reports(&self) -> &Reports {
+        self.data_unchecked()
+    }
+
+    fn ingest(&self) -> &Ingest {
+        self.data_unchecked()
+    }
+
+    fn live(&self) -> &LiveHub {
+        self.data_unchecked()
+    }
+
+    fn loader(&self) -> &DataLoader<Loader> {
+        self.data_unchecked()
+    }
+
+    fn identity(&self, scope: Scope) -> Result<&Identity, Problem> {
+        let identity = self.data_opt::<Arc<Identity>>().ok_or(Code::MissingKey)?;
+        identity.may(scope)?;
+        Ok(identity)
+    }
+}

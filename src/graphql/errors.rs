@@ -1,0 +1,42 @@
+//! Problems as GraphQL errors: `extensions.code` is from the one table.
+
+use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
+
+use crate::error::{Code, Problem};
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let mut extensions = ErrorExtensionValues::default();
+        extensions.set("code", problem.code.name());
+        if let Some(wait) = problem.retry_after {
+            extensions.set("retryAfter", wait.as_secs());
+        }
+        Self {
+            message: problem.message().to_owned(),
+            source: None,
+            extensions: Some(extensions),
+        }
+    }
+}
+
+/// The code of an error in an answer. What the library itself refuses (a query that cannot be
+/// parsed, does not fit the schema or asks for too much) gets one here.
+pub fn code_of(error: &mut ServerError) -> Option<Code> {
+    let extensions = error.extensions.get_or_insert_default();
+    if let Some(Value::String(name)) = extensions.get("code") {
+        return Code::ALL.iter().copied().find(|code| code.name() == name);
+    }
+    let too_much = error.message == "Query is too complex."
+        || error.message == "Query is nested too deep."
+        || error.message.starts_with("The recursion depth");
+    let code = if too_much {
+        Code::QueryTooComplex
+    } else {
+        Code::InvalidQuery
+    };
+    if too_much {
+        code.sentence().clone_into(&mut error.message);
+    }
+    extensions.set("code", code.name());
+    Some(code)
+}

@@ -1,0 +1,144 @@
+//! Loads what belongs to records: the keys of a page are gathered into one statement.
+//!
+//! One [`DataLoader`] per request, made for one tenant, so that no tenant's records can reach
+//! another.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::Data;
+use async_graphql::dataloader::DataLoader;
+use uuid::Uuid;
+
+use crate::access::Identity;
+use crate::domain::tenant::TenantId;
+use crate::error::Problem;
+use crate::reports::Reports;
+use crate::reports::records::EventPlace;
+use crate::storage::entity::{event, pageview, product, purchase, user};
+
+/// Makes the data of one request.
+#[derive(Clone, Debug)]
+pub struct Loaders(pub Reports);
+
+impl Loaders {
+    /// What resolvers find in the context of a request by `identity`.
+    #[must_use]
+    pub fn data_for(&self, identity: Arc<Identity>) -> Data {
+        let loader = Loader {
+            reports: self.0.clone(),
+            tenant: identity.tenant,
+        };
+        let mut data = Data::default();
+        data.insert(DataLoader::new(loader, tokio::spawn));
+        data.insert(identity);
+        data
+    }
+}
+
+/// Loads for one tenant.
+pub(super) struct Loader {
+    reports: Reports,
+    tenant: TenantId,
+}
+
+/// A user by id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct UserKey(pub Uuid);
+/// A product by the shop's id.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ProductKey(pub String);
+/// An event by its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct EventKey(pub EventPlace);
+/// The pageviews of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PageviewsKey(pub EventPlace);
+/// The purchases of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PurchasesKey(pub EventPlace);
+
+impl async_graphql::dataloader::Loader<UserKey> for Loader {
+    type Value = user::Model;
+    type Error = Problem;
+
+    async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, user::Model>, Problem> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.users_with(self.tenant, &ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (UserKey(row.user_id), row))
+            .collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<ProductKey> for Loader {
+    type Value = product::Model;
+    type Error = Problem;
+
+    async fn load(
+        &self,
+        keys: &[ProductKey],
+    ) -> Result<HashMap<ProductKey, product::Model>, Problem> {
+        let ids: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
+        let rows = self.reports.products_with(self.tenant, &ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (ProductKey(row.product_id.clone()), row))
+            .collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<EventKey> for Loader {
+    type Value = event::Model;
+    type Error = Problem;
+
+    async fn load(&self, keys: &[EventKey]) -> Result<HashMap<EventKey, event::Model>, Problem> {
+        let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.events_at(self.tenant, &places).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (EventKey((row.timestamp, row.event_id)), row))
+            .collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<PageviewsKey> for Loader {
+    type Value = Vec<pageview::Model>;
+    type Error = Problem;
+
+    async fn load(
+        &self,
+        keys: &[PageviewsKey],
+    ) -> Result<HashMap<PageviewsKey, Vec<pageview::Model>>, Problem> {
+        let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.pageviews_of(self.tenant, &places).await?;
+        Ok(grouped(rows, |row| {
+            PageviewsKey((row.timestamp, row.event_id))
+        }))
+    }
+}
+
+impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
+    type Value = Vec<purchase::Model>;
+    type Error = Problem;
+
+    async fn load(
+        &self,
+        keys: &[PurchasesKey],
+    ) -> Result<HashMap<PurchasesKey, Vec<purchase::Model>>, Problem> {
+        let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.purchases_of(self.tenant, &places).await?;
+        Ok(grouped(rows, |row| {
+            PurchasesKey((row.timestamp, row.event_id))
+        }))
+    }
+}
+
+fn grouped<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
+    rows.into_iter().fold(HashMap::new(), |mut groups, row| {
+        groups.entry(key(&row)).or_default().push(row);
+        groups
+    })
+}

@@ -1,0 +1,48 @@
+//! What can be changed: events and the catalogue.
+
+use async_graphql::{Context, Object, Result};
+
+use super::context::ContextExt;
+use super::types::ingest::{EventInput, IngestPayload};
+use super::types::product::{ProductInput, PutProductsPayload};
+use crate::access::Scope;
+use crate::error::{Code, Problem};
+use crate::ingest::MAX_EVENTS;
+
+/// What can be changed.
+#[derive(Default)]
+pub struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Stores events, as `POST /v1/batch` does: each is judged on its own, and the receipts come
+    /// when what is accepted is durable.
+    async fn ingest_events(
+        &self,
+        ctx: &Context<'_>,
+        events: Vec<EventInput>,
+    ) -> Result<IngestPayload> {
+        let tenant = ctx.identity(Scope::Ingest)?.tenant;
+        if events.len() > MAX_EVENTS {
+            return Err(Problem::new(Code::BatchTooLarge).into());
+        }
+        let drafts = events.into_iter().map(|event| Ok(event.into())).collect();
+        Ok(ctx.ingest().take(tenant, drafts).await?.into())
+    }
+
+    /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is
+    /// replaced whole.
+    async fn put_products(
+        &self,
+        ctx: &Context<'_>,
+        products: Vec<ProductInput>,
+    ) -> Result<PutProductsPayload> {
+        let identity = ctx.identity(Scope::Ingest)?;
+        let drafts = products.into_iter().map(Into::into).collect();
+        let stored = ctx
+            .reports()
+            .put_products(identity.tenant, identity.currency, drafts)
+            .await?;
+        Ok(PutProductsPayload { stored })
+    }
+}

@@ -1,0 +1,15 @@
+//! The questions.
+
+mod records;
+mod sales;
+mod traffic;
+
+use async_graphql::MergedObject;
+
+/// What can be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    records::RecordQueries,
+    sales::SalesQueries,
+    traffic::TrafficQueries,
+);

@@ -1,0 +1,38 @@
+//! What happened.
+
+use async_graphql::{Context, Object, Result};
+
+use crate::access::Scope;
+use crate::graphql::context::ContextExt;
+use crate::graphql::types::range::{Granularity, TimeRangeInput, zone};
+use crate::graphql::types::traffic::Traffic;
+use crate::reports::traffic::TrafficQuestion;
+
+#[derive(Default)]
+pub(super) struct TrafficQueries;
+
+#[Object]
+impl TrafficQueries {
+    /// Events by type and pageviews over time, from the minute rollup; users, where asked for,
+    /// from the events.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn traffic(
+        &self,
+        ctx: &Context<'_>,
+        range: TimeRangeInput,
+        #[graphql(default_with = "Granularity::Total")] granularity: Granularity,
+        #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
+        timezone: Option<String>,
+    ) -> Result<Traffic> {
+        let identity = ctx.identity(Scope::Read)?;
+        let question = TrafficQuestion {
+            tenant: identity.tenant,
+            range: range.try_into()?,
+            granularity: granularity.into(),
+            zone: zone(timezone.as_deref(), identity.timezone)?,
+            users_per_bucket: ctx.look_ahead().field("buckets").field("users").exists(),
+            users_in_total: ctx.look_ahead().field("totals").field("users").exists(),
+        };
+        Ok(ctx.reports().traffic(&question).await?.into())
+    }
+}

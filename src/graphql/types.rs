@@ -1,0 +1,14 @@
+//! The objects, enums and inputs of the schema.
+
+pub(super) mod connection;
+pub(super) mod event;
+pub(super) mod ingest;
+pub(super) mod live;
+pub(super) mod pageview;
+pub(super) mod product;
+pub(super) mod provenance;
+pub(super) mod purchase;
+pub(super) mod range;
+pub(super) mod sales;
+pub(super) mod traffic;
+pub(super) mod user;

@@ -1,0 +1,115 @@
+//! Relay connections: opaque keyset cursors, a cap on the page, a total only when it is asked for.
+
+use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
+use async_graphql::{Context, Object, OutputType, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
+
+use crate::domain::tenant::TenantId;
+use crate::error::{Code, Problem};
+use crate::graphql::context::ContextExt;
+use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
+use crate::reports::Reports;
+use crate::reports::records::{KeyPart, Listed, PageRequest, RecordFilter};
+
+/// A row's place in its list.
+pub(in crate::graphql) struct Cursor(Vec<KeyPart>);
+
+impl CursorType for Cursor {
+    type Error = std::convert::Infallible;
+
+    fn decode_cursor(_: &str) -> Result<Self, Self::Error> {
+        unreachable!("cursors are read by PageArguments, which has an error for those that are not")
+    }
+
+    fn encode_cursor(&self) -> String {
+        let json = serde_json::to_vec(&self.0).expect("plain values serialise");
+        URL_SAFE_NO_PAD.encode(json)
+    }
+}
+
+/// The arguments of every connection.
+pub(in crate::graphql) struct PageArguments {
+    pub(in crate::graphql) first: Option<i32>,
+    pub(in crate::graphql) after: Option<String>,
+    pub(in crate::graphql) last: Option<i32>,
+    pub(in crate::graphql) before: Option<String>,
+}
+
+impl PageArguments {
+    fn request(self) -> Result<PageRequest, Problem> {
+        let (size, from_end) = match (self.first, self.last) {
+            (Some(_), Some(_)) => return Err(Code::InvalidPage.into()),
+            (None, Some(last)) => (last, true),
+            (first, None) => (first.unwrap_or(DEFAULT_PAGE), false),
+        };
+        if !(1..=MAX_PAGE).contains(&size) {
+            return Err(Code::InvalidPage.into());
+        }
+        Ok(PageRequest {
+            limit: u64::try_from(size).unwrap_or(1),
+            from_end,
+            after: self.after.as_deref().map(decode).transpose()?,
+            before: self.before.as_deref().map(decode).transpose()?,
+        })
+    }
+}
+
+fn decode(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
+    let json = URL_SAFE_NO_PAD.decode(cursor).ok();
+    json.and_then(|json| serde_json::from_slice(&json).ok())
+        .ok_or_else(|| Code::InvalidCursor.into())
+}
+
+type Count =
+    for<'a> fn(&'a Reports, TenantId, &'a RecordFilter) -> BoxFuture<'a, Result<u64, Problem>>;
+
+/// What a connection has beside its edges.
+pub(in crate::graphql) struct Total {
+    count: Count,
+    tenant: TenantId,
+    filter: RecordFilter,
+}
+
+/// The whole list.
+#[Object]
+impl Total {
+    /// How many records pass the filter; counted when asked for, which takes longer than a page.
+    #[graphql(complexity = 100)]
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
+        Ok((self.count)(ctx.reports(), self.tenant, &self.filter).await?)
+    }
+}
+
+pub(in crate::graphql) type Records<N> = Connection<Cursor, N, Total, EmptyFields>;
+
+/// One page of the records of a tenant that pass a filter.
+pub(in crate::graphql) async fn records<E, N>(
+    reports: &Reports,
+    tenant: TenantId,
+    filter: RecordFilter,
+    arguments: PageArguments,
+) -> Result<Records<N>, Problem>
+where
+    E: Listed,
+    E::Model: Sync,
+    N: OutputType + From<E::Model>,
+{
+    let request = arguments.request()?;
+    let page = reports.page::<E>(tenant, &filter, &request).await?;
+    let (has_previous, has_next) = if request.from_end {
+        (page.has_more, request.before.is_some())
+    } else {
+        (request.after.is_some(), page.has_more)
+    };
+    let total = Total {
+        count: |reports, tenant, filter| Box::pin(reports.count::<E>(tenant, filter)),
+        tenant,
+        filter,
+    };
+    let mut connection = Connection::with_additional_fields(has_previous, has_next, total);
+    let edge = |row: E::Model| Edge::new(Cursor(E::place(&row)), N::from(row));
+    connection.edges.extend(page.rows.into_iter().map(edge));
+    Ok(connection)
+}

@@ -1,0 +1,110 @@
+//! The type `Event`.
+
+use async_graphql::{Context, Json, Object, Result};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::pageview::Pageview;
+use super::purchase::Purchase;
+use super::user::User;
+use crate::graphql::context::ContextExt;
+use crate::graphql::loaders::{PageviewsKey, PurchasesKey, UserKey};
+use crate::reports::records::EventPlace;
+use crate::storage::entity::event;
+
+/// Something that happened in the shop.
+pub(in crate::graphql) struct Event(event::Model);
+
+impl From<event::Model> for Event {
+    fn from(row: event::Model) -> Self {
+        Self(row)
+    }
+}
+
+impl Event {
+    fn place(&self) -> EventPlace {
+        (self.0.timestamp, self.0.event_id)
+    }
+}
+
+/// Something that happened in the shop.
+#[Object]
+impl Event {
+    /// The id that its sender gave it.
+    async fn event_id(&self) -> Uuid {
+        self.0.event_id
+    }
+
+    /// What happened: `pageview`, `purchase`, `add_to_cart`, or the shop's own word.
+    #[graphql(name = "type")]
+    async fn event_type(&self) -> &str {
+        &self.0.event_type
+    }
+
+    /// When it happened.
+    async fn timestamp(&self) -> DateTime<Utc> {
+        self.0.timestamp
+    }
+
+    /// When the server took it.
+    async fn received_at(&self) -> DateTime<Utc> {
+        self.0.received_at
+    }
+
+    /// The properties as they were sent.
+    async fn data(&self) -> Json<&Value> {
+        Json(&self.0.data)
+    }
+
+    /// The visit it belongs to.
+    async fn session_id(&self) -> Option<&str> {
+        self.0.session_id.as_deref()
+    }
+
+    /// Where the user was, in the shop's own words.
+    async fn region(&self) -> Option<&str> {
+        self.0.region.as_deref()
+    }
+
+    /// What brought the user.
+    async fn channel(&self) -> Option<&str> {
+        self.0.channel.as_deref()
+    }
+
+    /// Which campaign brought the user.
+    async fn campaign(&self) -> Option<&str> {
+        self.0.campaign.as_deref()
+    }
+
+    /// The id of who did it.
+    async fn user_id(&self) -> Uuid {
+        self.0.user_id
+    }
+
+    /// Who did it.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        let user = ctx.loader().load_one(UserKey(self.0.user_id)).await?;
+        Ok(user.map(User::from))
+    }
+
+    /// The pages seen in it.
+    async fn pageviews(&self, ctx: &Context<'_>) -> Result<Vec<Pageview>> {
+        let rows = ctx.loader().load_one(PageviewsKey(self.place())).await?;
+        Ok(rows
+            .unwrap_or_default()
+            .into_iter()
+            .map(Pageview::from)
+            .collect())
+    }
+
+    /// The lines of the order made in it.
+    async fn purchases(&self, ctx: &Context<'_>) -> Result<Vec<Purchase>> {
+        let rows = ctx.loader().load_one(PurchasesKey(self.place())).await?;
+        Ok(rows
+            .unwrap_or_default()
+            .into_iter()
+            .map(Purchase::from)
+            .collect())
+    }
+}

@@ -1,0 +1,107 @@
+//! The type `User`.
+
+use async_graphql::Context;
+use async_graphql::{Object, Result};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::connection::{PageArguments, Records, records};
+use super::event::Event;
+use super::purchase::Purchase;
+use crate::access::Scope;
+use crate::graphql::context::ContextExt;
+use crate::graphql::limits::list_cost;
+use crate::reports::records::RecordFilter;
+use crate::storage::entity::{event, purchase, user};
+
+/// A user.
+pub(in crate::graphql) struct User(user::Model);
+
+impl From<user::Model> for User {
+    fn from(row: user::Model) -> Self {
+        Self(row)
+    }
+}
+
+impl User {
+    fn own(&self) -> RecordFilter {
+        RecordFilter {
+            user_id: Some(self.0.user_id),
+            ..RecordFilter::default()
+        }
+    }
+}
+
+/// Someone who did something: a known user or an anonymous visitor.
+#[Object]
+impl User {
+    /// Follows from the tenant and the sender's id.
+    async fn user_id(&self) -> Uuid {
+        self.0.user_id
+    }
+
+    /// The `userId` or `anonymousId` that events are sent with.
+    async fn external_id(&self) -> &str {
+        &self.0.external_id
+    }
+
+    /// Whether the sender does not know who it is.
+    async fn anonymous(&self) -> bool {
+        self.0.anonymous
+    }
+
+    /// As told by `sign_up` or `identify`.
+    async fn username(&self) -> Option<&str> {
+        self.0.username.as_deref()
+    }
+
+    /// As told by `sign_up` or `identify`.
+    async fn email(&self) -> Option<&str> {
+        self.0.email.as_deref()
+    }
+
+    /// When the server first heard of them.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// What they did, the newest first. One statement for each user: ask it of few.
+    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Records<Event>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let arguments = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Ok(records::<event::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+    }
+
+    /// What they bought, the newest first. One statement for each user: ask it of few.
+    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    async fn purchases(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Records<Purchase>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let arguments = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Ok(records::<purchase::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+    }
+}

@@ -1,0 +1,101 @@
+//! The HTTP edge: routes, who is asking, limits, and problems as answers.
+//!
+//! `axum` stays in here. It may import graphql, ingest, reports and access. The next route: a file
+//! with its handler, a line in [`router`].
+
+mod batch;
+mod graphiql;
+mod graphql;
+mod health;
+mod identity;
+mod middleware;
+mod problem;
+mod socket;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::access::Access;
+use crate::error::{Code, Problem};
+use crate::graphql::{Loaders, Schema};
+use crate::ingest::Ingest;
+use crate::telemetry::metrics::Metrics;
+
+pub use health::Readiness;
+
+/// What the handlers need.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "a schema has nothing to show")]
+pub struct State {
+    /// Answers GraphQL.
+    pub schema: Schema,
+    /// Makes each request's loaders.
+    pub loaders: Loaders,
+    /// Takes events.
+    pub ingest: Ingest,
+    /// Tells who is asking.
+    pub access: Access,
+    /// Tells whether the server can work.
+    pub readiness: Readiness,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+/// The API.
+#[must_use]
+pub fn router(state: State) -> Router {
+    // A key is sent by hand, not by the browser: any page may ask that has one.
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(Any)
+        .allow_headers(Any);
+    let prepared =
+        axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
+    let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
+    Router::new()
+        .route("/graphql", post(graphql::answer).get(socket::upgrade))
+        .route("/v1/batch", post(batch::take))
+        .layer(prepared)
+        .layer(axum::middleware::from_fn(middleware::time_out))
+        .layer(RequestDecompressionLayer::new())
+        .route("/graphiql", get(graphiql::page))
+        .route("/graphiql/{file}", get(graphiql::asset))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(|| async { Problem::new(Code::NotFound) })
+        .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
+        .layer(CompressionLayer::new())
+        .layer(cors)
+        .layer(CatchPanicLayer::custom(problem::of_panic))
+        .layer(measured)
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+/// What operators see: the metrics, and the server's health for roles without the API.
+#[must_use]
+pub fn operations_router(state: State) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(state)
+}
+
+/// Serves until `stop` is ready and the requests that are under way are answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the listener failed");
+    }
+}

@@ -1,0 +1,86 @@
+//! `POST /graphql`.
+
+use axum::body::Body;
+use axum::extract::State as Extract;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use super::State;
+use super::batch::read;
+use super::identity::Authenticated;
+use super::problem::{retry_after, status};
+use crate::error::{Code, Problem};
+use crate::graphql::code_of;
+
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+
+/// Answers one request. Errors of the request as a whole have their code's status, with a GraphQL
+/// body; a query that ran answers 200, unless the server could not do its work.
+pub(super) async fn answer(
+    Extract(state): Extract<State>,
+    identity: Result<Authenticated, Problem>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let kind = media_type(&headers);
+    let request = async {
+        let Authenticated(identity) = identity?;
+        let body = read(&headers, body).await?;
+        let request: async_graphql::Request = serde_json::from_slice(&body).map_err(|error| {
+            Problem::with(
+                Code::MalformedRequest,
+                format!("The body is not a GraphQL request: {error}."),
+            )
+        })?;
+        Ok((identity, request))
+    };
+    let (identity, mut request) = match request.await {
+        Ok(ready) => ready,
+        Err(problem) => return refusal(&problem, kind),
+    };
+    request.data = state.loaders.data_for(identity);
+    let mut response = state.schema.execute(request).await;
+    let codes: Vec<Option<Code>> = response.errors.iter_mut().map(code_of).collect();
+    let body = serde_json::to_string(&response).expect("an answer serialises");
+    let mut answer = (StatusCode::OK, body).into_response();
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(code) = codes
+        .into_iter()
+        .flatten()
+        .find(|code| code.status() >= 500)
+    {
+        *answer.status_mut() = status(code);
+        if code.status() == 503 {
+            let problem = Problem::new(code).retry_after(std::time::Duration::from_secs(2));
+            retry_after(&mut answer, &problem);
+        }
+    }
+    answer
+}
+
+fn refusal(problem: &Problem, kind: &'static str) -> Response<Body> {
+    let body = json!({"errors": [{
+        "message": problem.message(),
+        "extensions": {"code": problem.code.name()},
+    }]});
+    let mut answer = (status(problem.code), body.to_string()).into_response();
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    retry_after(&mut answer, problem);
+    answer
+}
+
+/// What the client reads: the media type of GraphQL over HTTP if it says so, else plain JSON.
+fn media_type(headers: &HeaderMap) -> &'static str {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepts.is_some_and(|accept| accept.contains(GRAPHQL_RESPONSE)) {
+        GRAPHQL_RESPONSE
+    } else {
+        "application/json"
+    }
+}

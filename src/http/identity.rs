@@ -1,0 +1,62 @@
+//! Who is asking: `Authorization: Bearer <key>`, or HTTP Basic with the key as user name.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::State;
+use crate::access::Identity;
+use crate::error::{Code, Problem};
+
+/// The identity behind a request's key.
+pub(super) struct Authenticated(pub(super) Arc<Identity>);
+
+impl FromRequestParts<State> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let header = parts.headers.get(AUTHORIZATION).ok_or(Code::MissingKey)?;
+        let header = header.to_str().map_err(|_| Code::UnknownKey)?;
+        let key = bearer(header)
+            .or_else(|| basic(header))
+            .ok_or(Code::MissingKey)?;
+        Ok(Self(state.access.identify(&key).await?))
+    }
+}
+
+/// The key of `Bearer <key>`.
+pub(super) fn bearer(header: &str) -> Option<String> {
+    let (scheme, key) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| key.trim().to_owned())
+}
+
+/// The user name of `Basic <base64 of name:password>`.
+fn basic(header: &str) -> Option<String> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, _) = decoded.split_once(':')?;
+    Some(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_from_both_schemes() {
+        assert_eq!(bearer("Bearer tw_1").as_deref(), Some("tw_1"));
+        assert_eq!(bearer("bearer  tw_1 ").as_deref(), Some("tw_1"));
+        assert_eq!(basic("Basic dHdfMTo=").as_deref(), Some("tw_1"));
+        assert_eq!(basic("Basic ???"), None);
+        assert_eq!(bearer("tw_1"), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! Problems as answers: `application/problem+json` (RFC 9457).
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use crate::error::{Code, Problem};
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let body = json!({
+            "type": format!("urn:tidewater:problem:{}", self.code.name()),
+            "title": self.code.sentence(),
+            "status": self.code.status(),
+            "detail": self.message(),
+            "code": self.code.name(),
+        });
+        let mut response = (status(self.code), body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.code.status() == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        retry_after(&mut response, &self);
+        response
+    }
+}
+
+/// The HTTP status of a code.
+pub(super) fn status(code: Code) -> StatusCode {
+    StatusCode::from_u16(code.status()).expect("the table has valid statuses")
+}
+
+/// Tells when to come back, if it is worth it.
+pub(super) fn retry_after(response: &mut Response<Body>, problem: &Problem) {
+    if let Some(wait) = problem.retry_after {
+        let seconds = wait.as_secs().max(1);
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+}
+
+/// A handler panicked: the client learns nothing of it, the log does.
+pub(super) fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(panic = text.unwrap_or_default(), "a handler panicked");
+    Problem::new(Code::Internal).into_response()
+}

@@ -1,0 +1,263 @@
+//! Events in: parse → validate → log → store → publish.
+//!
+//! [`parse`] tells fields apart, [`validate`] judges them, [`log`] makes them durable. Each event
+//! is judged on its own: the good ones of a batch are kept. The answer is given after the commit.
+//! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
+//! and realtime.
+
+pub mod log;
+pub mod parse;
+pub mod properties;
+pub mod validate;
+mod writer;
+
+use chrono::{DateTime, Utc};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::clock::Clock;
+use crate::domain::event::Event;
+use crate::domain::tenant::TenantId;
+use crate::error::{Code, Problem};
+use crate::telemetry::metrics::Metrics;
+use log::{Batch, DirectLog, Written};
+use parse::Draft;
+
+/// How many events a batch may hold.
+pub const MAX_EVENTS: usize = 2_500;
+/// How many bytes a batch may have, unpacked.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why an event cannot be taken, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Which rule it breaks.
+    pub code: Code,
+    /// The offending field, as in `lines[0].amount`; empty for the event as a whole.
+    pub path: String,
+    /// What exactly, if there is more to say than the code's sentence.
+    pub detail: Option<String>,
+    /// The event's id if it could be read.
+    pub event_id: Option<Uuid>,
+}
+
+impl Rejection {
+    fn new(code: Code, path: impl Into<String>) -> Self {
+        Self {
+            code,
+            path: path.into(),
+            detail: None,
+            event_id: None,
+        }
+    }
+
+    fn with(code: Code, path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..Self::new(code, path)
+        }
+    }
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Stored, durably.
+    Accepted,
+    /// Stored before; nothing changed.
+    Duplicate,
+    /// Another content was stored under this id before; that one stays.
+    Conflict,
+    /// Not stored; sending the same again will not help.
+    Rejected,
+}
+
+impl Status {
+    /// The word for it in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What the sender gets for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The sender's id, or the one made; nothing if a rejected event's id could not be read.
+    pub event_id: Option<Uuid>,
+    /// What became of it.
+    pub status: Status,
+    /// Why it was not accepted, unless it is a duplicate.
+    pub code: Option<Code>,
+    /// The same in words.
+    pub message: Option<String>,
+    /// The offending field.
+    pub path: Option<String>,
+}
+
+impl Receipt {
+    fn of(event_id: Uuid, written: Written) -> Self {
+        let (status, code) = match written {
+            Written::Accepted => (Status::Accepted, None),
+            Written::Duplicate => (Status::Duplicate, None),
+            Written::Conflict => (Status::Conflict, Some(Code::IdConflict)),
+            Written::Rejected => (Status::Rejected, Some(Code::StorageRejected)),
+        };
+        Self {
+            event_id: Some(event_id),
+            status,
+            code,
+            message: code.map(|code| code.sentence().to_owned()),
+            path: None,
+        }
+    }
+}
+
+impl From<Rejection> for Receipt {
+    fn from(rejection: Rejection) -> Self {
+        let sentence = || rejection.code.sentence().to_owned();
+        Self {
+            event_id: rejection.event_id,
+            status: Status::Rejected,
+            code: Some(rejection.code),
+            message: Some(rejection.detail.unwrap_or_else(sentence)),
+            path: (!rejection.path.is_empty()).then_some(rejection.path),
+        }
+    }
+}
+
+/// What the sender gets for a batch: a receipt for each event, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipts {
+    /// Names the batch in logs.
+    pub batch_id: Uuid,
+    /// In the order of the events.
+    pub receipts: Vec<Receipt>,
+}
+
+impl Receipts {
+    /// How many events have a status.
+    #[must_use]
+    pub fn count(&self, status: Status) -> usize {
+        self.receipts
+            .iter()
+            .filter(|receipt| receipt.status == status)
+            .count()
+    }
+}
+
+/// Takes batches.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "channels have nothing to show"
+)]
+pub struct Ingest {
+    log: DirectLog,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Ingest {
+    /// An ingest that writes to `log`.
+    #[must_use]
+    pub fn new(log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+        Self {
+            log,
+            clock,
+            metrics,
+        }
+    }
+
+    /// Judges and stores a batch; returns when what is accepted is durable.
+    ///
+    /// # Errors
+    /// When nothing of it was acknowledged and the whole is to be sent again: the queue is full,
+    /// or the database away.
+    pub async fn take(
+        &self,
+        tenant: TenantId,
+        drafts: Vec<Result<Draft<'_>, Rejection>>,
+    ) -> Result<Receipts, Problem> {
+        let received_at = self.clock.now();
+        let mut events = Vec::with_capacity(drafts.len());
+        let judged: Vec<Result<Uuid, Rejection>> = drafts
+            .into_iter()
+            .map(|draft| {
+                let event = judge(draft, tenant, received_at)?;
+                let id = event.id;
+                events.push(event);
+                Ok(id)
+            })
+            .collect();
+
+        let written = if events.is_empty() {
+            Vec::new()
+        } else {
+            self.log
+                .append(Batch {
+                    tenant,
+                    received_at,
+                    events,
+                })
+                .await?
+        };
+        let mut written = written.into_iter();
+        let receipts = judged.into_iter().map(|judged| match judged {
+            Ok(id) => {
+                let written = written.next().expect("the log answers for each event");
+                Receipt::of(id, written)
+            }
+            Err(rejection) => rejection.into(),
+        });
+        let receipts = Receipts {
+            batch_id: new_id(received_at),
+            receipts: receipts.collect(),
+        };
+        self.count(&receipts);
+        Ok(receipts)
+    }
+
+    fn count(&self, receipts: &Receipts) {
+        for (counter, status) in [
+            (&self.metrics.events_accepted, Status::Accepted),
+            (&self.metrics.events_duplicate, Status::Duplicate),
+            (&self.metrics.events_conflict, Status::Conflict),
+            (&self.metrics.events_rejected, Status::Rejected),
+        ] {
+            counter.increment(receipts.count(status) as u64);
+        }
+    }
+}
+
+fn judge(
+    draft: Result<Draft<'_>, Rejection>,
+    tenant: TenantId,
+    received_at: DateTime<Utc>,
+) -> Result<Event, Rejection> {
+    let draft = draft?;
+    validate::validate(&draft, tenant, received_at, || new_id(received_at)).map_err(|rejection| {
+        let event_id = draft
+            .event_id
+            .as_deref()
+            .and_then(|id| Uuid::parse_str(id).ok());
+        Rejection {
+            event_id,
+            ..rejection
+        }
+    })
+}
+
+/// A new id that sorts by time.
+fn new_id(at: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        seconds,
+        at.timestamp_subsec_nanos(),
+    ))
+}

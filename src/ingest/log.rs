@@ -1,0 +1,156 @@
+//! Where a batch becomes durable. Today straight in PostgreSQL; a log in between, such as a Redis
+//! Stream, takes [`DirectLog`]'s place with the same two promises: what it answers for is durable,
+//! and what it holds is bounded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::writer::{self, Writer};
+use crate::domain::event::Event;
+use crate::domain::tenant::TenantId;
+use crate::error::{Code, Problem};
+use crate::realtime::bus::Bus;
+use crate::storage::Db;
+use crate::storage::writes::Outcome;
+use crate::telemetry::metrics::Metrics;
+
+/// How much may wait to be stored, in kibibytes: the bound on memory, in events and in bytes.
+const ROOM_KIB: u32 = 64 * 1024;
+/// How long a batch waits for room before its sender is asked to come back.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// When there should be room again.
+const COME_BACK: Duration = Duration::from_secs(1);
+/// While one transaction commits, another is filled.
+const WRITERS: usize = 2;
+
+/// Valid events of one tenant.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Whose events.
+    pub tenant: TenantId,
+    /// When the server took them.
+    pub received_at: DateTime<Utc>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// What it takes in memory, roughly: texts and half a kibibyte an event.
+    fn weight_kib(&self) -> u32 {
+        let texts: usize = self.events.iter().map(|event| event.properties.len()).sum();
+        let lines: usize = self
+            .events
+            .iter()
+            .filter_map(|event| event.order.as_ref())
+            .map(|order| order.lines.len())
+            .sum();
+        let bytes = texts + 512 * self.events.len() + 64 * lines;
+        u32::try_from(bytes / 1024 + 1)
+            .unwrap_or(ROOM_KIB)
+            .min(ROOM_KIB)
+    }
+}
+
+/// What became of an event in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is durable, now.
+    Accepted,
+    /// It was before.
+    Duplicate,
+    /// Another content was, under its id.
+    Conflict,
+    /// The database cannot store it.
+    Rejected,
+}
+
+impl From<Outcome> for Written {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::Duplicate => Self::Duplicate,
+            Outcome::Conflict => Self::Conflict,
+        }
+    }
+}
+
+/// A batch on its way to a writer.
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<Vec<Written>, Problem>>,
+    /// Given back when the batch is stored.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// Groups the batches of all requests into large transactions.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "channels have nothing to show"
+)]
+pub struct DirectLog {
+    // The room bounds what the channel holds.
+    jobs: mpsc::UnboundedSender<Job>,
+    room: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl DirectLog {
+    /// Starts the writers; once `drain` is cancelled they store what waits, take no more, and end.
+    #[must_use]
+    pub fn start(
+        db: &Db,
+        bus: &Bus,
+        metrics: &Metrics,
+        drain: &CancellationToken,
+    ) -> (Self, JoinSet<()>) {
+        let (jobs, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+        let memory = Arc::default();
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            let writer = Writer {
+                db: db.clone(),
+                bus: bus.clone(),
+                metrics: metrics.clone(),
+                memory: Arc::clone(&memory),
+                drain: drain.clone(),
+            };
+            writers.spawn(writer::run(writer, Arc::clone(&receiver)));
+        }
+        let log = Self {
+            jobs,
+            room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            metrics: metrics.clone(),
+        };
+        (log, writers)
+    }
+
+    /// Stores a batch; the answers are in the order of its events.
+    ///
+    /// # Errors
+    /// When nothing is acknowledged: there is no room, or the database is away.
+    pub async fn append(&self, batch: Batch) -> Result<Vec<Written>, Problem> {
+        let room = Arc::clone(&self.room).acquire_many_owned(batch.weight_kib());
+        let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else {
+            return Err(Problem::new(Code::Overloaded).retry_after(COME_BACK));
+        };
+        let waiting = ROOM_KIB as usize - self.room.available_permits();
+        #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
+        self.metrics.ingest_queue_kib.set(waiting as f64);
+        let (answer, answered) = oneshot::channel();
+        let stopping = || Problem::new(Code::ShuttingDown).retry_after(COME_BACK);
+        let job = Job {
+            batch,
+            answer,
+            _room: room,
+        };
+        self.jobs.send(job).map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+}

@@ -1,0 +1,33 @@
+//! Makes the partitions of this month and the next two, so that no event waits for one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::storage::partitions::{KnownMonths, Month, open_period};
+use crate::storage::{Db, StorageError};
+
+const INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// Runs the job every hour; what fails is tried again the next time.
+pub async fn run(db: Db, clock: Clock) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(error) = once(&db, &clock).await {
+            tracing::warn!(%error, "partitions were not made ahead");
+        }
+    }
+}
+
+/// Runs the job once.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub async fn once(db: &Db, clock: &Clock) -> Result<(), StorageError> {
+    let this = Month::of(clock.now());
+    let months = BTreeSet::from([this, this.next(), this.next().next()]);
+    // Asks the database each time: another process may have restored it from a backup.
+    KnownMonths::default().ensure(db.writes(), &months).await?;
+    open_period(db.writes()).await
+}

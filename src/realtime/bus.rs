@@ -1,0 +1,222 @@
+//! Carries what was committed to whoever watches: within the process always, between the
+//! processes of one installation through Redis where there is one.
+//!
+//! Nothing here can hold up a commit: every queue is bounded, and where a message is lost its
+//! receivers are told of the gap and read the database anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::storage::writes::SaleDelta;
+use crate::telemetry::metrics::Metrics;
+
+const CHANNEL: &str = "tidewater:committed";
+const QUEUE: usize = 1_024;
+const RECONNECT: Duration = Duration::from_millis(500);
+
+/// What a transaction newly sold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Which transaction: tells whether a snapshot has it already.
+    pub transaction_id: i64,
+    /// What it sold.
+    pub sales: Vec<SaleDelta>,
+}
+
+/// What a receiver hears.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// This was committed.
+    Committed(Arc<Committed>),
+    /// Something was committed that cannot be told: read anew.
+    Gap,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    /// Which process sent it: its own messages come back to a process, which knows them.
+    origin: Uuid,
+    /// Nothing for a gap.
+    committed: Option<Committed>,
+}
+
+/// The bus.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "channels have nothing to show"
+)]
+pub struct Bus {
+    local: broadcast::Sender<Signal>,
+    remote: Option<Remote>,
+    metrics: Metrics,
+}
+
+#[derive(Clone)]
+struct Remote {
+    outbox: mpsc::Sender<Arc<Committed>>,
+    lost: Arc<AtomicBool>,
+}
+
+/// Hears everything from its making on.
+#[derive(Debug)]
+pub struct Receiver(broadcast::Receiver<Signal>);
+
+impl Receiver {
+    /// The next signal; nothing once the bus is gone.
+    pub async fn next(&mut self) -> Option<Signal> {
+        match self.0.recv().await {
+            Ok(signal) => Some(signal),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Signal::Gap),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+impl Bus {
+    /// A bus within this process alone.
+    #[must_use]
+    pub fn local(metrics: Metrics) -> Self {
+        Self {
+            local: broadcast::Sender::new(QUEUE),
+            remote: None,
+            metrics,
+        }
+    }
+
+    /// A bus between all processes that share a Redis; it works within this one while Redis is
+    /// away. Ends with `stop`.
+    ///
+    /// # Errors
+    /// When the URL is not one of a Redis.
+    pub fn redis(
+        url: &str,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) -> Result<Self, redis::RedisError> {
+        let client = redis::Client::open(url)?;
+        let (outbox, messages) = mpsc::channel(QUEUE);
+        let remote = Remote {
+            outbox,
+            lost: Arc::default(),
+        };
+        let bus = Self {
+            local: broadcast::Sender::new(QUEUE),
+            remote: Some(remote.clone()),
+            metrics,
+        };
+        let origin = Uuid::new_v4();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send(
+            client.clone(),
+            origin,
+            messages,
+            remote.lost,
+        )));
+        tokio::spawn(stop.run_until_cancelled_owned(receive(client, origin, bus.local.clone())));
+        Ok(bus)
+    }
+
+    /// Tells everyone what was committed; never waits.
+    pub fn publish(&self, committed: Committed) {
+        let committed = Arc::new(committed);
+        // Without receivers there is nothing to do.
+        let _ = self.local.send(Signal::Committed(Arc::clone(&committed)));
+        if let Some(remote) = &self.remote
+            && remote.outbox.try_send(committed).is_err()
+        {
+            self.metrics.bus_gaps.increment(1);
+            remote.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Receiver {
+        Receiver(self.local.subscribe())
+    }
+}
+
+/// Sends what this process commits; where some was lost, says so.
+async fn send(
+    client: redis::Client,
+    origin: Uuid,
+    mut outbox: mpsc::Receiver<Arc<Committed>>,
+    lost: Arc<AtomicBool>,
+) {
+    let mut connection = None;
+    while let Some(committed) = outbox.recv().await {
+        let committed = (!lost.swap(false, Ordering::Relaxed)).then(|| (*committed).clone());
+        let message = Message { origin, committed };
+        let text = serde_json::to_string(&message).expect("plain values serialise");
+        if let Err(error) = publish(&client, &mut connection, &text).await {
+            tracing::warn!(%error, "Redis is away; other processes will read anew");
+            lost.store(true, Ordering::Relaxed);
+            connection = None;
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+}
+
+async fn publish(
+    client: &redis::Client,
+    connection: &mut Option<ConnectionManager>,
+    text: &str,
+) -> Result<(), redis::RedisError> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => {
+            let config = ConnectionManagerConfig::new().set_number_of_retries(1);
+            connection.insert(ConnectionManager::new_with_config(client.clone(), config).await?)
+        }
+    };
+    redis::cmd("PUBLISH")
+        .arg(CHANNEL)
+        .arg(text)
+        .exec_async(connection)
+        .await
+}
+
+/// Hears what other processes commit; after every break there may be a gap.
+async fn receive(client: redis::Client, origin: Uuid, local: broadcast::Sender<Signal>) {
+    loop {
+        if let Err(error) = receive_until_broken(&client, origin, &local).await {
+            tracing::warn!(%error, "not listening to other processes; trying again");
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+async fn receive_until_broken(
+    client: &redis::Client,
+    origin: Uuid,
+    local: &broadcast::Sender<Signal>,
+) -> Result<(), redis::RedisError> {
+    let mut connection = client.get_async_pubsub().await?;
+    connection.subscribe(CHANNEL).await?;
+    let _ = local.send(Signal::Gap);
+    let mut messages = connection.on_message();
+    while let Some(message) = messages.next().await {
+        match serde_json::from_slice::<Message>(message.get_payload_bytes()) {
+            Ok(message) if message.origin == origin => {}
+            Ok(message) => {
+                let signal = message.committed.map_or(Signal::Gap, |committed| {
+                    Signal::Committed(Arc::new(committed))
+                });
+                let _ = local.send(signal);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message of another version; reading anew");
+                let _ = local.send(Signal::Gap);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Answers a question: storage → sums → provenance. One function for each question serves every
+//! face alike.
+//!
+//! It may import storage. The next report: a file with its question, its answer and a method of
+//! [`Reports`].
+
+pub mod catalogue;
+pub mod provenance;
+pub mod records;
+pub mod sales;
+pub mod traffic;
+
+use crate::clock::Clock;
+use crate::domain::calendar::CalendarError;
+use crate::error::{Code, Problem};
+use crate::storage::Db;
+
+/// What every report needs.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    db: Db,
+    clock: Clock,
+}
+
+impl Reports {
+    /// Reports over this database.
+    #[must_use]
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+}
+
+impl From<CalendarError> for Problem {
+    fn from(error: CalendarError) -> Self {
+        match error {
+            CalendarError::InvalidRange => Code::InvalidRange.into(),
+            CalendarError::TooManyBuckets => Code::TooManyBuckets.into(),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Where a number comes from: part of every answer.
+
+use chrono::{DateTime, Utc};
+
+/// What was read for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The rollups alone.
+    Rollup,
+    /// The rollups, and for distinct counts the facts themselves.
+    RollupAndRaw,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Every event that was acknowledged before this moment is in the answer.
+    pub as_of: DateTime<Utc>,
+    /// What was read.
+    pub source: Source,
+    /// Whether any number is an estimate.
+    pub approximate: bool,
+    /// How many events of the range arrived more than five minutes after they happened.
+    pub late_events: i64,
+}

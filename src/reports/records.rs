@@ -1,0 +1,200 @@
+//! Single records, lists of them, and what belongs to them.
+
+use uuid::Uuid;
+
+use super::Reports;
+use crate::domain::tenant::TenantId;
+use crate::error::{Code, Problem};
+use crate::storage::StorageError;
+use crate::storage::entity::{event, pageview, product, purchase, user};
+use crate::storage::queries::page::{self, Paged};
+use crate::storage::queries::records;
+
+pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
+pub use crate::storage::queries::records::{EventPlace, RecordFilter};
+
+/// A kind of record that is listed.
+pub trait Listed: Paged {
+    /// Every record that passes the filter.
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self>;
+}
+
+impl Listed for event::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::events(tenant, filter)
+    }
+}
+
+impl Listed for pageview::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::pageviews(tenant, filter)
+    }
+}
+
+impl Listed for purchase::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::purchases(tenant, filter)
+    }
+}
+
+impl Listed for user::Entity {
+    fn select(tenant: TenantId, _: &RecordFilter) -> records::Selection<Self> {
+        records::users(tenant)
+    }
+}
+
+impl Listed for product::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::products(tenant, filter)
+    }
+}
+
+impl Reports {
+    /// One page of a list.
+    ///
+    /// # Errors
+    /// A cursor of another list, or that the database is away or takes too long.
+    pub async fn page<E: Listed>(
+        &self,
+        tenant: TenantId,
+        filter: &RecordFilter,
+        request: &PageRequest,
+    ) -> Result<Page<E::Model>, Problem>
+    where
+        E::Model: Sync,
+    {
+        let mut cursors = request.after.iter().chain(&request.before);
+        if !cursors.all(|place| E::fits(place)) {
+            return Err(Code::InvalidCursor.into());
+        }
+        let select = E::select(tenant, filter);
+        Ok(page::page(self.db.reads(), select, request).await?)
+    }
+
+    /// How long a list is.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn count<E: Listed>(
+        &self,
+        tenant: TenantId,
+        filter: &RecordFilter,
+    ) -> Result<u64, Problem>
+    where
+        E::Model: Sync,
+    {
+        Ok(page::count(self.db.reads(), E::select(tenant, filter)).await?)
+    }
+
+    /// The event that its sender calls so.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn event(&self, tenant: TenantId, id: Uuid) -> Result<Option<event::Model>, Problem> {
+        Ok(records::event(self.db.reads(), tenant, id).await?)
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn user(&self, tenant: TenantId, id: Uuid) -> Result<Option<user::Model>, Problem> {
+        Ok(records::user(self.db.reads(), tenant, id).await?)
+    }
+
+    /// The pageview with this id.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn pageview(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+    ) -> Result<Option<pageview::Model>, Problem> {
+        Ok(records::pageview(self.db.reads(), tenant, id).await?)
+    }
+
+    /// The purchase with this id.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn purchase(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+    ) -> Result<Option<purchase::Model>, Problem> {
+        Ok(records::purchase(self.db.reads(), tenant, id).await?)
+    }
+
+    /// The product that the shop calls so.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn product(
+        &self,
+        tenant: TenantId,
+        id: &str,
+    ) -> Result<Option<product::Model>, Problem> {
+        Ok(records::product(self.db.reads(), tenant, id).await?)
+    }
+
+    /// The events at these places.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn events_at(
+        &self,
+        tenant: TenantId,
+        places: &[EventPlace],
+    ) -> Result<Vec<event::Model>, StorageError> {
+        records::events_at(self.db.reads(), tenant, places).await
+    }
+
+    /// The pageviews of the events at these places.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn pageviews_of(
+        &self,
+        tenant: TenantId,
+        places: &[EventPlace],
+    ) -> Result<Vec<pageview::Model>, StorageError> {
+        records::pageviews_of(self.db.reads(), tenant, places).await
+    }
+
+    /// The purchases of the events at these places.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn purchases_of(
+        &self,
+        tenant: TenantId,
+        places: &[EventPlace],
+    ) -> Result<Vec<purchase::Model>, StorageError> {
+        records::purchases_of(self.db.reads(), tenant, places).await
+    }
+
+    /// The users with these ids.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn users_with(
+        &self,
+        tenant: TenantId,
+        ids: &[Uuid],
+    ) -> Result<Vec<user::Model>, StorageError> {
+        records::users_with(self.db.reads(), tenant, ids).await
+    }
+
+    /// The products with these ids.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn products_with(
+        &self,
+        tenant: TenantId,
+        ids: &[String],
+    ) -> Result<Vec<product::Model>, StorageError> {
+        records::products_with(self.db.reads(), tenant, ids).await
+    }
+}

@@ -1,0 +1,254 @@
+//! What was sold, over time and by group.
+//!
+//! Orders, units and revenue come from the minute rollup. Buyers are a distinct count: they are
+//! counted over the purchases, and only when they are asked for.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::Reports;
+use super::provenance::{Provenance, Source};
+use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
+use crate::domain::event::PURCHASE;
+use crate::domain::money::{Currency, mean_amount};
+use crate::domain::tenant::TenantId;
+use crate::error::{Code, Problem};
+use crate::storage::entity::sales_minute::Grain;
+use crate::storage::queries::buyers::{BuyersRow, buyers};
+use crate::storage::queries::sales::{SalesRow, sales};
+use crate::storage::queries::traffic::traffic;
+
+pub use crate::storage::queries::sales::SalesGroups;
+
+/// The question.
+#[derive(Clone, Debug)]
+pub struct SalesQuestion {
+    /// Whose sales.
+    pub tenant: TenantId,
+    /// From when to when.
+    pub range: TimeRange,
+    /// In buckets of what length.
+    pub granularity: Granularity,
+    /// Of whose days and hours.
+    pub zone: Tz,
+    /// In which currency; amounts in others are left out and named.
+    pub currency: Currency,
+    /// Told apart by what.
+    pub groups: SalesGroups,
+    /// Whether to count the buyers of each bucket.
+    pub buyers_per_bucket: bool,
+    /// Whether to count the buyers of the whole range.
+    pub buyers_in_total: bool,
+}
+
+/// What was sold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SalesMeasures {
+    /// In minor units.
+    pub revenue: i64,
+    /// How many orders.
+    pub orders: i64,
+    /// How many pieces.
+    pub units: i64,
+    /// How many different users, if it was asked for.
+    pub buyers: Option<i64>,
+}
+
+impl SalesMeasures {
+    /// Revenue over orders, rounded half up to the minor unit; nothing without orders.
+    #[must_use]
+    pub fn average_order_value(&self) -> Option<i64> {
+        mean_amount(self.revenue, self.orders)
+    }
+}
+
+/// The words of a group; one that was not asked for is `None`, one that is absent is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SalesGroup {
+    /// As it was when the orders were stored.
+    pub category: Option<String>,
+    /// Of the orders.
+    pub region: Option<String>,
+    /// Of the orders.
+    pub channel: Option<String>,
+    /// The shop's id.
+    pub product_id: Option<String>,
+}
+
+/// One bucket of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SalesBucket {
+    /// Its first instant.
+    pub start: DateTime<Utc>,
+    /// The first instant after it.
+    pub end: DateTime<Utc>,
+    /// Which group.
+    pub group: SalesGroup,
+    /// What was sold in it.
+    pub measures: SalesMeasures,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct SalesAnswer {
+    /// Of all amounts.
+    pub currency: Currency,
+    /// The range, widened to whole minutes.
+    pub range: TimeRange,
+    /// Of whose days and hours.
+    pub zone: Tz,
+    /// In the order of time, then of group. Without groups every bucket is there; with groups
+    /// those in which something was sold.
+    pub buckets: Vec<SalesBucket>,
+    /// Over the whole range and all groups.
+    pub totals: SalesMeasures,
+    /// Other currencies in which there are orders in the range: they are not in the numbers.
+    pub other_currencies: Vec<String>,
+    /// Where the numbers come from.
+    pub provenance: Provenance,
+}
+
+impl Reports {
+    /// Answers what was sold.
+    ///
+    /// # Errors
+    /// Too many buckets, or that the database is away or takes too long.
+    pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
+        let as_of = self.clock.now();
+        let SalesQuestion {
+            tenant,
+            range,
+            currency,
+            groups,
+            ..
+        } = *question;
+        let bounds = calendar::bounds(range, question.granularity, question.zone)?;
+        let whole = [range.from, range.to];
+        let db = self.db.reads();
+
+        let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
+        let rows = sales(db, tenant, &bounds, groups, limit + 1).await?;
+        if rows.len() > MAX_BUCKETS {
+            return Err(Code::TooManyBuckets.into());
+        }
+        // Orders add up over buckets and regions, but not over the products of one order.
+        let total_rows = if groups.grain() == Grain::Order {
+            rows.clone()
+        } else {
+            sales(db, tenant, &whole, SalesGroups::default(), limit).await?
+        };
+        let mut totals = sum(total_rows
+            .iter()
+            .filter(|row| row.currency == currency.code()));
+        if question.buyers_in_total {
+            let counted = buyers(db, tenant, currency, &whole, SalesGroups::default()).await?;
+            totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
+        }
+        let others: BTreeSet<String> = total_rows
+            .into_iter()
+            .map(|row| row.currency)
+            .filter(|code| code != currency.code())
+            .collect();
+
+        let mut buckets = in_buckets(rows, &bounds, question);
+        if question.buyers_per_bucket {
+            let counted = buyers(db, tenant, currency, &bounds, groups).await?;
+            add_buyers(&mut buckets, counted, &bounds);
+        }
+        let late_events = traffic(db, tenant, &whole, limit)
+            .await?
+            .iter()
+            .filter(|row| row.event_type == PURCHASE)
+            .map(|row| row.late_events)
+            .sum();
+        let raw = question.buyers_in_total || question.buyers_per_bucket;
+        Ok(SalesAnswer {
+            currency,
+            range,
+            zone: question.zone,
+            buckets,
+            totals,
+            other_currencies: others.into_iter().collect(),
+            provenance: Provenance {
+                as_of,
+                source: if raw {
+                    Source::RollupAndRaw
+                } else {
+                    Source::Rollup
+                },
+                approximate: false,
+                late_events,
+            },
+        })
+    }
+}
+
+fn sum<'a>(rows: impl Iterator<Item = &'a SalesRow>) -> SalesMeasures {
+    rows.fold(SalesMeasures::default(), |sum, row| SalesMeasures {
+        revenue: sum.revenue + row.revenue,
+        orders: sum.orders + row.orders,
+        units: sum.units + row.units,
+        buyers: None,
+    })
+}
+
+/// The rows of the wanted currency as buckets; without groups, the empty ones too.
+fn in_buckets(
+    rows: Vec<SalesRow>,
+    bounds: &[DateTime<Utc>],
+    question: &SalesQuestion,
+) -> Vec<SalesBucket> {
+    let empty = |n: usize| SalesBucket {
+        start: bounds[n],
+        end: bounds[n + 1],
+        group: SalesGroup::default(),
+        measures: SalesMeasures::default(),
+    };
+    let rows = rows
+        .into_iter()
+        .filter(|row| row.currency == question.currency.code());
+    if question.groups == SalesGroups::default() {
+        let mut buckets: Vec<SalesBucket> = (0..bounds.len() - 1).map(empty).collect();
+        for row in rows {
+            buckets[place(row.bucket)].measures = sum(std::iter::once(&row));
+        }
+        return buckets;
+    }
+    let bucket = |row: SalesRow| SalesBucket {
+        measures: sum(std::iter::once(&row)),
+        group: SalesGroup {
+            category: row.category,
+            region: row.region,
+            channel: row.channel,
+            product_id: row.product_id,
+        },
+        ..empty(place(row.bucket))
+    };
+    rows.map(bucket).collect()
+}
+
+/// PostgreSQL counts buckets from 1.
+fn place(bucket: i32) -> usize {
+    usize::try_from(bucket - 1).expect("rows lie behind the first bound")
+}
+
+fn add_buyers(buckets: &mut [SalesBucket], counted: Vec<BuyersRow>, bounds: &[DateTime<Utc>]) {
+    let mut counts: HashMap<(DateTime<Utc>, SalesGroup), i64> = counted
+        .into_iter()
+        .map(|row| {
+            let group = SalesGroup {
+                category: row.category,
+                region: row.region,
+                channel: row.channel,
+                product_id: row.product_id,
+            };
+            ((bounds[place(row.bucket)], group), row.buyers)
+        })
+        .collect();
+    for bucket in buckets {
+        let key = (bucket.start, bucket.group.clone());
+        bucket.measures.buyers = Some(counts.remove(&key).unwrap_or(0));
+    }
+}
