@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 /// Tells the time: the machine's, or in tests one that stands still until it is moved.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +22,12 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(now.timestamp_micros())))
     }
 
-    /// The current time.
+    /// The current time, to the microsecond, as PostgreSQL keeps it.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> DateTime<Utc> {
         match self {
-            Self::System => Utc::now(),
+            Self::System => Utc::now().trunc_subsecs(6),
             Self::Manual(micros) => DateTime::from_timestamp_micros(micros.load(Ordering::Relaxed))
                 .expect("a manual clock is only set from valid times"),
         }

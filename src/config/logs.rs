@@ -12,7 +12,7 @@ pub struct LogConfig {
         long = "log",
         env = "RUST_LOG",
         value_name = "FILTER",
-        default_value = "info"
+        default_value = "info,sqlx=warn,sea_orm_migration=warn"
     )]
     pub filter: String,
 }

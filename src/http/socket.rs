@@ -59,9 +59,15 @@ async fn serve(socket: WebSocket, state: State) {
     let protocol = Protocol::new(state.schema, texts, WebSocketProtocols::GraphQLWS)
         .on_connection_init(initialise);
     let mut answers = std::pin::pin!(protocol);
+    let mut welcomed = false;
     while let Some(answer) = answers.next().await {
         let message = match answer {
-            WsMessage::Text(text) => Message::Text(text.into()),
+            WsMessage::Text(text) => {
+                welcomed |= text.contains("connection_ack");
+                Message::Text(text.into())
+            }
+            // The library's 1002 would say that the client broke the protocol.
+            WsMessage::Close(1002, reason) if !welcomed => close(4403, &reason),
             WsMessage::Close(code, reason) => close(code, &reason),
         };
         if sink.send(message).await.is_err() {
@@ -80,7 +86,8 @@ fn text_of(message: Message) -> Option<Vec<u8>> {
 
 fn close(code: u16, reason: &str) -> Message {
     // A close frame holds 123 bytes of reason.
-    let reason: String = reason.chars().take(60).collect();
+    let end = reason.floor_char_boundary(123);
+    let reason = &reason[..end];
     Message::Close(Some(CloseFrame {
         code,
         reason: reason.into(),

@@ -401,7 +401,7 @@ mod tests {
         ])
         .await;
         let client = Client::new(&url, "secret", None, &ProgressBar::hidden());
-        let receipt = client.send_batch(&[]).await.unwrap();
+        let receipt = client.send_batch::<Event>(&[]).await.unwrap();
         assert_eq!((receipt.accepted, receipt.rejected), (1, 1));
         assert_eq!(receipt.first_rejection().unwrap(), "BAD timestamp is late");
         let requests = serving.await.unwrap();
@@ -422,13 +422,13 @@ mod tests {
         );
         let (url, serving) = answering(vec![busy, busy]).await;
         let client = Client::new(&url, "secret", Some(2), &ProgressBar::hidden());
-        let error = client.send_batch(&[]).await.unwrap_err();
+        let error = client.send_batch::<Event>(&[]).await.unwrap_err();
         assert!(error.to_string().contains("too many (QUOTA)"), "{error}");
         assert_eq!(serving.await.unwrap().len(), 2);
 
         let (url, serving) = answering(vec![("401 Unauthorized", "who?")]).await;
         let client = Client::new(&url, "wrong", None, &ProgressBar::hidden());
-        let error = client.send_batch(&[]).await.unwrap_err();
+        let error = client.send_batch::<Event>(&[]).await.unwrap_err();
         assert!(matches!(
             error,
             ClientError::Refused {

@@ -165,9 +165,11 @@ impl RecordQueries {
             (Some(id), None) => id,
             (None, Some(name)) => user_id(tenant, &name, false),
             _ => {
-                return Err(
-                    Problem::with(Code::InvalidFilter, "Give either `id` or `externalId`.").into(),
-                );
+                return Err(Problem::with(
+                    Code::InvalidFilter,
+                    "Give either `id` or `externalId`.",
+                )
+                .into());
             }
         };
         Ok(ctx.reports().user(tenant, id).await?.map(User::from))

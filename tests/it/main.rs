@@ -1,0 +1,10 @@
+//! All integration tests, in one binary so that they are linked once.
+//!
+//! They act through the public face of a real server on a real PostgreSQL (and Redis), each on a
+//! database of its own. `make test` starts the services; after `make services`, plain
+//! `cargo test` works too.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod smoke;
+mod support;

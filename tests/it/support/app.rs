@@ -1,0 +1,194 @@
+//! A server in this process, on a database of its own, reached over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tidewater::app::{App, Role};
+use tidewater::clock::Clock;
+use tidewater::config::{AccessConfig, Config, DatabaseConfig, HttpConfig, LogConfig};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{KEY, Subscription, TestDb};
+
+/// A server that runs until the test ends.
+pub struct TestApp {
+    /// The API's address.
+    pub url: String,
+    /// The metrics' address.
+    pub operations_url: String,
+    /// The database; shared by servers that run side by side.
+    pub db: Arc<TestDb>,
+    client: Client,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl TestApp {
+    /// A server on a database of its own, without Redis.
+    pub async fn start() -> Self {
+        Self::on(TestDb::migrated().await, None, Clock::System).await
+    }
+
+    /// The same, in a time that the test moves.
+    pub async fn with_clock(clock: Clock) -> Self {
+        Self::on(TestDb::migrated().await, None, clock).await
+    }
+
+    /// A server on this database, ready.
+    pub async fn on(db: impl Into<Arc<TestDb>>, redis_url: Option<&str>, clock: Clock) -> Self {
+        let app = Self::unready(db, redis_url, clock).await;
+        while app.get("/readyz").await.0 != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        app
+    }
+
+    /// A server on this database that has only just begun.
+    pub async fn unready(
+        db: impl Into<Arc<TestDb>>,
+        redis_url: Option<&str>,
+        clock: Clock,
+    ) -> Self {
+        let db = db.into();
+        let app = App::build(config(&db.url(), redis_url), Role::All, clock)
+            .await
+            .unwrap();
+        let url = format!("http://{}", app.api_address().unwrap());
+        let operations_url = format!("http://{}", app.operations_address().unwrap());
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(app.run_until_stopped(stop.clone()));
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self {
+            url,
+            operations_url,
+            db,
+            client,
+            stop,
+            running,
+        }
+    }
+
+    /// Stops it as an operator would.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap();
+    }
+
+    /// A request with the admin key.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(KEY)
+    }
+
+    /// A request without a key.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// The status and the JSON of a page.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    /// Sends events; the status and the answer.
+    pub async fn send(&self, events: &Value) -> (StatusCode, Value) {
+        answer(self.request(Method::POST, "/v1/batch").json(events)).await
+    }
+
+    /// Sends events that must all be accepted.
+    pub async fn accept(&self, events: &[Value]) {
+        for batch in events.chunks(2_500) {
+            let (status, answer) = self.send(&json!(batch)).await;
+            assert_eq!(
+                (status, answer["accepted"].as_u64()),
+                (StatusCode::OK, Some(batch.len() as u64)),
+                "{answer}"
+            );
+        }
+    }
+
+    /// The whole answer to a query.
+    pub async fn ask(&self, query: &str) -> Value {
+        self.ask_with(query, json!({})).await
+    }
+
+    /// The whole answer to a query with variables.
+    pub async fn ask_with(&self, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        answer(self.request(Method::POST, "/graphql").json(&body))
+            .await
+            .1
+    }
+
+    /// The data of a query that must not fail.
+    pub async fn data(&self, query: &str) -> Value {
+        let mut answer = self.ask(query).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"].take()
+    }
+
+    /// The first error's code of a query that must fail.
+    pub async fn code(&self, query: &str) -> String {
+        let answer = self.ask(query).await;
+        let code = answer["errors"][0]["extensions"]["code"].as_str();
+        code.unwrap_or_else(|| panic!("no code in {answer}"))
+            .to_owned()
+    }
+
+    /// Begins a subscription with the admin key.
+    pub async fn subscribe(&self, query: &str) -> Subscription {
+        Subscription::begin(&self.url, KEY, query).await
+    }
+
+    /// The value of a metric, summed over its labels; 0 if there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self
+            .client
+            .get(format!("{}/metrics", self.operations_url))
+            .send()
+            .await
+            .unwrap();
+        let text = text.text().await.unwrap();
+        let of_name = |line: &&str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let value = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
+        text.lines().filter(of_name).filter_map(value).sum()
+    }
+}
+
+/// The status and the JSON (null if it is none) of an answer.
+pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    (
+        status,
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default(),
+    )
+}
+
+fn config(database_url: &str, redis_url: Option<&str>) -> Config {
+    let secret = |text: &str| text.parse().unwrap();
+    let any = "127.0.0.1:0".parse().unwrap();
+    Config {
+        database: DatabaseConfig {
+            database_url: Some(secret(database_url)),
+            redis_url: redis_url.map(secret),
+            data_dir: "unused".into(),
+            postgres_dir: None,
+        },
+        http: HttpConfig {
+            listen: any,
+            metrics_listen: any,
+        },
+        access: AccessConfig {
+            bootstrap_key: Some(secret(KEY)),
+        },
+        logs: LogConfig {
+            filter: "off".into(),
+        },
+    }
+}

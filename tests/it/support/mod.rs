@@ -1,0 +1,18 @@
+//! What tests stand on: services, databases, servers in this process and beside it, builders.
+
+mod app;
+mod database;
+mod events;
+mod process;
+mod services;
+mod socket;
+
+pub use app::TestApp;
+pub use database::TestDb;
+pub use events::{Order, pageview};
+pub use process::{Process, program};
+pub use services::services;
+pub use socket::Subscription;
+
+/// The admin key of every test's default tenant.
+pub const KEY: &str = "a-key-for-tests-0123456789";
