@@ -6,5 +6,13 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
-mod smoke;
+mod contracts;
+mod crash;
+mod embedded;
+mod import;
+mod ingest;
+mod live;
+mod records;
+mod sales;
+mod schema;
 mod support;

@@ -1,0 +1,1 @@
+//! Files in: CDNOW's published figures, restarts, mappings.

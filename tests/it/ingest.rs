@@ -1,0 +1,1 @@
+//! Events in: receipts, replays, conflicts, bad input, a database that is away.

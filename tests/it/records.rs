@@ -1,0 +1,1 @@
+//! Records by id and as connections; statements counted; tenants apart.

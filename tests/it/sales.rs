@@ -1,0 +1,1 @@
+//! Sales and traffic: against naive recomputations, in every zone and group.

@@ -1,0 +1,1 @@
+//! The schema goes up, down and up again.
