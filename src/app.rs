@@ -158,7 +158,7 @@ impl Services {
         let statement_seconds = metrics.read_statement_seconds.clone();
         let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
         let bus = match redis_url {
-            Some(url) => Bus::redis(url.reveal(), metrics.clone(), stop)?,
+            Some(url) => Bus::redis(url.reveal(), db.clone(), metrics.clone(), stop)?,
             None => Bus::local(metrics.clone()),
         };
         let drain = CancellationToken::new();

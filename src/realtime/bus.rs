@@ -15,10 +15,11 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::storage::Db;
+use crate::storage::queries::installation::installation;
 use crate::storage::writes::SaleDelta;
 use crate::telemetry::metrics::Metrics;
 
-const CHANNEL: &str = "tidewater:committed";
 const QUEUE: usize = 1_024;
 const RECONNECT: Duration = Duration::from_millis(500);
 
@@ -92,13 +93,14 @@ impl Bus {
         }
     }
 
-    /// A bus between all processes that share a Redis; it works within this one while Redis is
-    /// away. Ends with `stop`.
+    /// A bus between all processes on one database that share a Redis; it works within this one
+    /// while Redis is away. Ends with `stop`.
     ///
     /// # Errors
     /// When the URL is not one of a Redis.
     pub fn redis(
         url: &str,
+        db: Db,
         metrics: Metrics,
         stop: CancellationToken,
     ) -> Result<Self, redis::RedisError> {
@@ -113,14 +115,17 @@ impl Bus {
             remote: Some(remote.clone()),
             metrics,
         };
-        let origin = Uuid::new_v4();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(
-            client.clone(),
-            origin,
-            messages,
-            remote.lost,
-        )));
-        tokio::spawn(stop.run_until_cancelled_owned(receive(client, origin, bus.local.clone())));
+        let local = bus.local.clone();
+        let carrying = async move {
+            let channel = channel(&db).await;
+            let line = Line {
+                client,
+                channel,
+                origin: Uuid::new_v4(),
+            };
+            tokio::join!(line.send(messages, remote.lost), line.receive(local));
+        };
+        tokio::spawn(stop.run_until_cancelled_owned(carrying));
         Ok(bus)
     }
 
@@ -144,79 +149,94 @@ impl Bus {
     }
 }
 
-/// Sends what this process commits; where some was lost, says so.
-async fn send(
-    client: redis::Client,
-    origin: Uuid,
-    mut outbox: mpsc::Receiver<Arc<Committed>>,
-    lost: Arc<AtomicBool>,
-) {
-    let mut connection = None;
-    while let Some(committed) = outbox.recv().await {
-        let committed = (!lost.swap(false, Ordering::Relaxed)).then(|| (*committed).clone());
-        let message = Message { origin, committed };
-        let text = serde_json::to_string(&message).expect("plain values serialise");
-        if let Err(error) = publish(&client, &mut connection, &text).await {
-            tracing::warn!(%error, "Redis is away; other processes will read anew");
-            lost.store(true, Ordering::Relaxed);
-            connection = None;
-            tokio::time::sleep(RECONNECT).await;
-        }
-    }
-}
-
-async fn publish(
-    client: &redis::Client,
-    connection: &mut Option<ConnectionManager>,
-    text: &str,
-) -> Result<(), redis::RedisError> {
-    let connection = match connection {
-        Some(connection) => connection,
-        None => {
-            let config = ConnectionManagerConfig::new().set_number_of_retries(1);
-            connection.insert(ConnectionManager::new_with_config(client.clone(), config).await?)
-        }
-    };
-    redis::cmd("PUBLISH")
-        .arg(CHANNEL)
-        .arg(text)
-        .exec_async(connection)
-        .await
-}
-
-/// Hears what other processes commit; after every break there may be a gap.
-async fn receive(client: redis::Client, origin: Uuid, local: broadcast::Sender<Signal>) {
+/// The channel of this database's processes, as soon as the database tells.
+async fn channel(db: &Db) -> String {
     loop {
-        if let Err(error) = receive_until_broken(&client, origin, &local).await {
-            tracing::warn!(%error, "not listening to other processes; trying again");
+        match installation(db.reads()).await {
+            Ok(name) => return format!("tidewater:{name}:committed"),
+            Err(error) => tracing::debug!(%error, "which installation this is, is not known yet"),
         }
         tokio::time::sleep(RECONNECT).await;
     }
 }
 
-async fn receive_until_broken(
-    client: &redis::Client,
+/// The line to the other processes.
+struct Line {
+    client: redis::Client,
+    channel: String,
+    /// Which process this is.
     origin: Uuid,
-    local: &broadcast::Sender<Signal>,
-) -> Result<(), redis::RedisError> {
-    let mut connection = client.get_async_pubsub().await?;
-    connection.subscribe(CHANNEL).await?;
-    let _ = local.send(Signal::Gap);
-    let mut messages = connection.on_message();
-    while let Some(message) = messages.next().await {
-        match serde_json::from_slice::<Message>(message.get_payload_bytes()) {
-            Ok(message) if message.origin == origin => {}
-            Ok(message) => {
-                let signal = message.committed.map_or(Signal::Gap, |committed| {
-                    Signal::Committed(Arc::new(committed))
-                });
-                let _ = local.send(signal);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a message of another version; reading anew");
-                let _ = local.send(Signal::Gap);
+}
+
+impl Line {
+    /// Sends what this process commits; where some was lost, says so.
+    async fn send(&self, mut outbox: mpsc::Receiver<Arc<Committed>>, lost: Arc<AtomicBool>) {
+        let mut connection = None;
+        while let Some(committed) = outbox.recv().await {
+            let committed = (!lost.swap(false, Ordering::Relaxed)).then(|| (*committed).clone());
+            let message = Message {
+                origin: self.origin,
+                committed,
+            };
+            let text = serde_json::to_string(&message).expect("plain values serialise");
+            if let Err(error) = self.publish(&mut connection, &text).await {
+                tracing::warn!(%error, "Redis is away; other processes will read anew");
+                lost.store(true, Ordering::Relaxed);
+                connection = None;
+                tokio::time::sleep(RECONNECT).await;
             }
         }
     }
-    Ok(())
+
+    async fn publish(
+        &self,
+        connection: &mut Option<ConnectionManager>,
+        text: &str,
+    ) -> Result<(), redis::RedisError> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => {
+                let config = ConnectionManagerConfig::new().set_number_of_retries(1);
+                let made = ConnectionManager::new_with_config(self.client.clone(), config).await?;
+                connection.insert(made)
+            }
+        };
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&self.channel).arg(text);
+        publish.exec_async(connection).await
+    }
+
+    /// Hears what other processes commit; after every break there may be a gap.
+    async fn receive(&self, local: broadcast::Sender<Signal>) {
+        loop {
+            if let Err(error) = self.receive_until_broken(&local).await {
+                tracing::warn!(%error, "not listening to other processes; trying again");
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    async fn receive_until_broken(
+        &self,
+        local: &broadcast::Sender<Signal>,
+    ) -> Result<(), redis::RedisError> {
+        let mut connection = self.client.get_async_pubsub().await?;
+        connection.subscribe(&self.channel).await?;
+        let _ = local.send(Signal::Gap);
+        let mut messages = connection.on_message();
+        while let Some(message) = messages.next().await {
+            match serde_json::from_slice::<Message>(message.get_payload_bytes()) {
+                Ok(message) if message.origin == self.origin => {}
+                Ok(message) => {
+                    let committed = message.committed.map(Arc::new);
+                    let _ = local.send(committed.map_or(Signal::Gap, Signal::Committed));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a message of another version; reading anew");
+                    let _ = local.send(Signal::Gap);
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,3 +1,11 @@
+-- Names this database among those that share a Redis.
+CREATE TABLE installation (
+    single          boolean PRIMARY KEY DEFAULT true CHECK (single),
+    installation_id uuid    NOT NULL DEFAULT gen_random_uuid()
+);
+
+INSERT INTO installation DEFAULT VALUES;
+
 CREATE TABLE tenant (
     tenant_id          integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name               text        NOT NULL UNIQUE,
