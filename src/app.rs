@@ -243,10 +243,10 @@ impl App {
         );
         let state = http::State {
             schema: graphql::schema(reports.clone(), ingest.clone(), live),
-            loaders: Loaders(reports),
+            loaders: Loaders(reports.clone()),
             ingest: ingest.clone(),
             access: Access::new(db.clone()),
-            readiness: Readiness::new(db.clone()),
+            readiness: Readiness::new(reports),
             metrics: metrics.clone(),
         };
         Ok(Self {

@@ -28,6 +28,14 @@ impl Reports {
     pub fn new(db: Db, clock: Clock) -> Self {
         Self { db, clock }
     }
+
+    /// Whether anything can be answered.
+    ///
+    /// # Errors
+    /// That the database is away.
+    pub async fn ping(&self) -> Result<(), Problem> {
+        Ok(self.db.ping().await?)
+    }
 }
 
 impl From<CalendarError> for Problem {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use crate::error::{Code, Problem};
-use crate::storage::Db;
+use crate::reports::Reports;
 
 /// How long the database has to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,16 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Tells whether the server can work: the schema is in place and the database answers.
 #[derive(Clone, Debug)]
 pub struct Readiness {
-    db: Db,
+    reports: Reports,
     prepared: Arc<AtomicBool>,
 }
 
 impl Readiness {
     /// Not ready until [`Readiness::set_prepared`].
     #[must_use]
-    pub fn new(db: Db) -> Self {
+    pub fn new(reports: Reports) -> Self {
         Self {
-            db,
+            reports,
             prepared: Arc::default(),
         }
     }
@@ -46,7 +46,7 @@ impl Readiness {
     }
 
     async fn check(&self) -> Result<(), Problem> {
-        let answer = tokio::time::timeout(PATIENCE, self.db.ping()).await;
+        let answer = tokio::time::timeout(PATIENCE, self.reports.ping()).await;
         let unready = |detail: &str| {
             Problem::with(Code::Unavailable, detail).retry_after(Duration::from_secs(2))
         };
@@ -55,10 +55,7 @@ impl Readiness {
             Ok(Ok(())) => Err(unready(
                 "The database answers, but its schema is not in place yet.",
             )),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "not ready");
-                Err(unready("The database cannot be reached."))
-            }
+            Ok(Err(_)) => Err(unready("The database cannot be reached.")),
             Err(_) => Err(unready("The database does not answer.")),
         }
     }

@@ -144,13 +144,13 @@ impl DirectLog {
         #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
         self.metrics.ingest_queue_kib.set(waiting as f64);
         let (answer, answered) = oneshot::channel();
-        let stopping = || Problem::new(Code::ShuttingDown).retry_after(COME_BACK);
         let job = Job {
             batch,
             answer,
             _room: room,
         };
-        self.jobs.send(job).map_err(|_| stopping())?;
-        answered.await.map_err(|_| stopping())?
+        let stopping = |_| Problem::new(Code::ShuttingDown).retry_after(COME_BACK);
+        self.jobs.send(job).map_err(stopping)?;
+        answered.await.map_err(|_| Problem::new(Code::Internal))?
     }
 }

@@ -5,9 +5,11 @@
 //! alone.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +44,12 @@ pub(super) async fn run(writer: Writer, jobs: Arc<Mutex<mpsc::UnboundedReceiver<
         if gathered.is_empty() {
             return;
         }
-        writer.write(gathered).await;
+        // A batch that trips over a mistake of ours must not take the writer with it: its senders
+        // hear of an internal error, since their answers are dropped, and the next one is written.
+        let writing = AssertUnwindSafe(writer.write(gathered)).catch_unwind();
+        if writing.await.is_err() {
+            tracing::error!("a writer panicked; its batch was not stored");
+        }
     }
 }
 

@@ -52,6 +52,23 @@ pub enum EmbeddedError {
     /// Something about files.
     #[error("{0}: {1}")]
     File(String, #[source] io::Error),
+    /// The data was made by another PostgreSQL.
+    #[error(
+        "the data in {directory} is PostgreSQL {data}'s, but {installed} is installed: set TIDEWATER_POSTGRES_DIR to an installation of version {data}, or move the data with pg_dump"
+    )]
+    OtherVersion {
+        /// Where.
+        directory: PathBuf,
+        /// The data's major version.
+        data: String,
+        /// What the installation says of itself.
+        installed: String,
+    },
+    /// There is no vector search without it.
+    #[error(
+        "the PostgreSQL in {0} has no pgvector: install it, or set TIDEWATER_POSTGRES_DIR to an installation that has it (`make run` fetches one)"
+    )]
+    NoPgvector(PathBuf),
     /// A program of PostgreSQL's failed.
     #[error("{program} failed: {output}")]
     Program {
@@ -90,10 +107,17 @@ impl Embedded {
         let lock = lock(data_dir)?;
         let site = Site::prepare(data_dir, installation)?;
         site.make().await?;
+        site.check_version().await?;
         site.stop_leftover().await?;
         let mut child = site.spawn()?;
-        site.wait_until_ready(&mut child).await?;
-        site.ensure_database().await?;
+        let prepared = async {
+            site.wait_until_ready(&mut child).await?;
+            site.ensure_database().await
+        };
+        if let Err(error) = prepared.await {
+            stop_child(&mut child).await;
+            return Err(error);
+        }
         let url = site.url(NAME);
         let stop = CancellationToken::new();
         let supervisor = tokio::spawn(supervise(site, child, stop.clone()));
@@ -271,6 +295,26 @@ impl Site {
         fs::rename(&unfinished, self.data()).map_err(failed(unfinished.display().to_string()))
     }
 
+    /// Refuses data of another major version, which PostgreSQL would, less clearly.
+    async fn check_version(&self) -> Result<(), EmbeddedError> {
+        let directory = self.data();
+        let data = fs::read_to_string(directory.join("PG_VERSION"));
+        let data = data.map_err(failed(directory.display().to_string()))?;
+        let output = self.program("postgres").arg("--version").output().await;
+        let output = output.map_err(failed(self.bin.join("postgres").display().to_string()))?;
+        let installed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let version = installed.split(' ').nth(2).unwrap_or_default();
+        let major = version.split('.').next().unwrap_or_default();
+        if major == data.trim() {
+            return Ok(());
+        }
+        Err(EmbeddedError::OtherVersion {
+            directory,
+            data: data.trim().to_owned(),
+            installed,
+        })
+    }
+
     /// Stops a PostgreSQL that a server before us left when it was killed.
     async fn stop_leftover(&self) -> Result<(), EmbeddedError> {
         if UnixStream::connect(self.socket_dir.join(".s.PGSQL.5432")).is_err() {
@@ -380,7 +424,12 @@ async fn supervise(site: Site, mut child: Child, stop: CancellationToken) {
             }
         }
     }
-    // Fast shutdown: ends sessions, writes a checkpoint. The other: ends at once, recovers later.
+    stop_child(&mut child).await;
+}
+
+/// Asks for a fast shutdown (sessions end, a checkpoint is written), then for an immediate one
+/// (ends at once, recovers at the next start).
+async fn stop_child(child: &mut Child) {
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
         let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) else {
             return;

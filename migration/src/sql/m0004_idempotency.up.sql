@@ -18,4 +18,5 @@ CREATE TABLE idempotency_period (
     opened_on date    NOT NULL
 );
 
-INSERT INTO idempotency_period (opened_on) VALUES ('-infinity');
+-- Long past: the first writer opens the current one.
+INSERT INTO idempotency_period (opened_on) VALUES ('1970-01-01');

@@ -4,11 +4,11 @@
 //! one of rows, `(timestamp, event_id) < ($1, $2)`, which the index answers, beside one of the
 //! timestamp alone, which tells the planner which partitions to leave out.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::{ExprTrait, Order, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Value,
+    ColumnTrait, ColumnType, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use crate::storage::StorageError;
 use crate::storage::entity::{event, pageview, product, purchase, user};
 
-/// One column of a row's place.
+/// One column of a row's place. Each tells its kind, for a text may look like an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyPart {
     /// Microseconds since 1970.
     Time(i64),
@@ -40,6 +40,19 @@ impl KeyPart {
             Self::Text(text) => text.clone().into(),
         }
     }
+
+    /// Whether PostgreSQL can compare it with this column.
+    fn fits(&self, column: &impl ColumnTrait) -> bool {
+        match (self, column.def().get_column_type()) {
+            (Self::Time(micros), ColumnType::TimestampWithTimeZone) => {
+                let at = DateTime::from_timestamp_micros(*micros);
+                at.is_some_and(|at| (1970..2101).contains(&at.year()))
+            }
+            (Self::Id(_), ColumnType::Uuid) => true,
+            (Self::Text(text), ColumnType::String(_) | ColumnType::Text) => !text.contains('\0'),
+            _ => false,
+        }
+    }
 }
 
 /// A table that can be paged.
@@ -51,15 +64,12 @@ pub trait Paged: EntityTrait {
     /// Whether the last in the key's order comes first.
     const NEWEST_FIRST: bool;
 
-    /// Whether a place has the shape of this table's key.
+    /// Whether a place can be one in this table's order: a client may have made it up.
     #[must_use]
     fn fits(place: &[KeyPart]) -> bool {
-        let leads_with_time = matches!(place.first(), Some(KeyPart::Time(micros)) if DateTime::from_timestamp_micros(*micros).is_some());
-        let rest_fits = place
-            .iter()
-            .skip(1)
-            .all(|part| matches!(part, KeyPart::Id(_)));
-        place.len() == Self::key().len() && rest_fits && leads_with_time == Self::NEWEST_FIRST
+        let key = Self::key();
+        let mut pairs = key.iter().zip(place);
+        key.len() == place.len() && pairs.all(|(column, part)| part.fits(column))
     }
 }
 

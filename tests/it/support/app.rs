@@ -122,6 +122,12 @@ impl TestApp {
             .1
     }
 
+    /// The whole answer to a query by the holder of another key.
+    pub async fn ask_as(&self, key: &str, query: &str) -> Value {
+        let request = self.anonymous(Method::POST, "/graphql").bearer_auth(key);
+        answer(request.json(&json!({"query": query}))).await.1
+    }
+
     /// The data of a query that must not fail.
     pub async fn data(&self, query: &str) -> Value {
         let mut answer = self.ask(query).await;

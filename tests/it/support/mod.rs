@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod events;
+mod facts;
 mod process;
 mod services;
 mod socket;
@@ -10,6 +11,7 @@ mod socket;
 pub use app::TestApp;
 pub use database::TestDb;
 pub use events::{Order, pageview};
+pub use facts::assert_consistent;
 pub use process::{Process, program};
 pub use services::services;
 pub use socket::Subscription;
