@@ -7,12 +7,14 @@ use axum::extract::State as Extract;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use futures_util::{SinkExt, StreamExt, future, stream};
+use futures_util::{FutureExt, SinkExt, StreamExt, future, stream};
 use serde_json::Value;
 
 use super::State;
 use super::identity::bearer;
+use crate::access::Access;
 use crate::error::{Code, Problem};
+use crate::graphql::Loaders;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How large a message may be.
@@ -43,20 +45,8 @@ async fn serve(socket: WebSocket, state: State) {
     let texts = stream::iter(first).chain(messages);
     let texts = texts.filter_map(|message| future::ready(message.ok().and_then(text_of)));
     let (access, loaders) = (state.access, state.loaders);
-    let initialise = async move |payload: Value| {
-        let key = payload
-            .get("authorization")
-            .and_then(Value::as_str)
-            .and_then(bearer);
-        let identity = match key {
-            Some(key) => access.identify(&key).await,
-            None => Err(Code::MissingKey.into()),
-        };
-        identity
-            .map(|identity| loaders.data_for(identity))
-            .map_err(async_graphql::Error::from)
-    };
-    let protocol = Protocol::new(state.schema, texts, WebSocketProtocols::GraphQLWS)
+    let initialise = move |payload: Value| initialise(access, loaders, payload).boxed();
+    let protocol = Protocol::new(state.schema, texts.boxed(), WebSocketProtocols::GraphQLWS)
         .on_connection_init(initialise);
     let mut answers = std::pin::pin!(protocol);
     let mut welcomed = false;
@@ -74,6 +64,18 @@ async fn serve(socket: WebSocket, state: State) {
             return;
         }
     }
+}
+
+/// Who is asking: the payload is `{"authorization": "Bearer <key>"}`.
+async fn initialise(
+    access: Access,
+    loaders: Loaders,
+    payload: Value,
+) -> async_graphql::Result<async_graphql::Data> {
+    let key = payload.get("authorization").and_then(Value::as_str);
+    let key = key.and_then(bearer).ok_or(Problem::new(Code::MissingKey))?;
+    let identity = access.identify(&key).await?;
+    Ok(loaders.data_for(identity))
 }
 
 fn text_of(message: Message) -> Option<Vec<u8>> {
