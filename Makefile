@@ -16,7 +16,7 @@ services-stop: ## Stop them and remove their data
 	@scripts/services stop
 
 bench: ## Run the benchmarks, with PostgreSQL and Redis started for them
-	@scripts/services with cargo bench --locked
+	@scripts/services with cargo bench --locked --benches
 
 fmt: ## Format the code
 	cargo fmt --all

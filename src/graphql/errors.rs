@@ -28,7 +28,8 @@ pub fn code_of(error: &mut ServerError) -> Option<Code> {
     }
     let too_much = error.message == "Query is too complex."
         || error.message == "Query is nested too deep."
-        || error.message.starts_with("The recursion depth");
+        || error.message.starts_with("The recursion depth")
+        || error.message.ends_with("stack limit reached");
     let code = if too_much {
         Code::QueryTooComplex
     } else {

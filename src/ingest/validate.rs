@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -71,8 +71,10 @@ fn timestamp(draft: &Draft<'_>, received_at: DateTime<Utc>) -> Result<DateTime<U
     if timestamp.year() < 1970 || timestamp > received_at + MAX_AHEAD {
         return Err(Rejection::new(Code::TimestampOutOfRange, "timestamp"));
     }
-    // PostgreSQL keeps microseconds; what is hashed must be what is stored.
-    Ok(timestamp.trunc_subsecs(6))
+    // PostgreSQL keeps microseconds and no leap seconds (23:59:60 is the next day's midnight);
+    // what is hashed and summed must be what is stored.
+    let stored = DateTime::from_timestamp_micros(timestamp.timestamp_micros());
+    Ok(stored.expect("chrono's range is wider than from 1970 to tomorrow"))
 }
 
 fn user(

@@ -13,8 +13,8 @@ use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
 use crate::reports::Reports;
 use crate::reports::records::{KeyPart, Listed, PageRequest, RecordFilter};
 
-/// A row's place in its list.
-pub(in crate::graphql) struct Cursor(Vec<KeyPart>);
+/// A list, and a row's place in it.
+pub(in crate::graphql) struct Cursor(&'static str, Vec<KeyPart>);
 
 impl CursorType for Cursor {
     type Error = std::convert::Infallible;
@@ -24,7 +24,7 @@ impl CursorType for Cursor {
     }
 
     fn encode_cursor(&self) -> String {
-        let json = serde_json::to_vec(&self.0).expect("plain values serialise");
+        let json = serde_json::to_vec(&(self.0, &self.1)).expect("plain values serialise");
         URL_SAFE_NO_PAD.encode(json)
     }
 }
@@ -38,7 +38,7 @@ pub(in crate::graphql) struct PageArguments {
 }
 
 impl PageArguments {
-    fn request(self) -> Result<PageRequest, Problem> {
+    fn request<E: Listed>(self) -> Result<PageRequest, Problem> {
         let (size, from_end) = match (self.first, self.last) {
             (Some(_), Some(_)) => return Err(Code::InvalidPage.into()),
             (None, Some(last)) => (last, true),
@@ -50,15 +50,18 @@ impl PageArguments {
         Ok(PageRequest {
             limit: u64::try_from(size).unwrap_or(1),
             from_end,
-            after: self.after.as_deref().map(decode).transpose()?,
-            before: self.before.as_deref().map(decode).transpose()?,
+            after: self.after.as_deref().map(decode::<E>).transpose()?,
+            before: self.before.as_deref().map(decode::<E>).transpose()?,
         })
     }
 }
 
-fn decode(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
+/// The place that a cursor of this list names.
+fn decode<E: Listed>(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
     let json = URL_SAFE_NO_PAD.decode(cursor).ok();
-    json.and_then(|json| serde_json::from_slice(&json).ok())
+    json.and_then(|json| serde_json::from_slice::<(String, Vec<KeyPart>)>(&json).ok())
+        .filter(|(list, _)| list == E::list())
+        .map(|(_, place)| place)
         .ok_or_else(|| Code::InvalidCursor.into())
 }
 
@@ -76,7 +79,7 @@ pub(in crate::graphql) struct Total {
 #[Object]
 impl Total {
     /// How many records pass the filter; counted when asked for, which takes longer than a page.
-    #[graphql(complexity = 100)]
+    #[graphql(complexity = 25)]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
         Ok((self.count)(ctx.reports(), self.tenant, &self.filter).await?)
     }
@@ -96,7 +99,7 @@ where
     E::Model: Sync,
     N: OutputType + From<E::Model>,
 {
-    let request = arguments.request()?;
+    let request = arguments.request::<E>()?;
     let page = reports.page::<E>(tenant, &filter, &request).await?;
     let (has_previous, has_next) = if request.from_end {
         (page.has_more, request.before.is_some())
@@ -109,7 +112,7 @@ where
         filter,
     };
     let mut connection = Connection::with_additional_fields(has_previous, has_next, total);
-    let edge = |row: E::Model| Edge::new(Cursor(E::place(&row)), N::from(row));
+    let edge = |row: E::Model| Edge::new(Cursor(E::list(), E::place(&row)), N::from(row));
     connection.edges.extend(page.rows.into_iter().map(edge));
     Ok(connection)
 }

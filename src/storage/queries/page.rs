@@ -64,6 +64,12 @@ pub trait Paged: EntityTrait {
     /// Whether the last in the key's order comes first.
     const NEWEST_FIRST: bool;
 
+    /// The table's name: tells the cursors of different lists apart.
+    #[must_use]
+    fn list() -> &'static str {
+        Self::default().table_name()
+    }
+
     /// Whether a place can be one in this table's order: a client may have made it up.
     #[must_use]
     fn fits(place: &[KeyPart]) -> bool {

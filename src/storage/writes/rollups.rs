@@ -45,13 +45,26 @@ struct Sales {
     revenue: i64,
 }
 
+impl Sales {
+    fn plus(self, other: Self) -> Result<Self, StorageError> {
+        let sum = || {
+            Some(Self {
+                orders: self.orders.checked_add(other.orders)?,
+                units: self.units.checked_add(other.units)?,
+                revenue: self.revenue.checked_add(other.revenue)?,
+            })
+        };
+        sum().ok_or_else(|| StorageError::Rejected("a sum is out of range".to_owned()))
+    }
+}
+
 /// Adds a batch to both rollups and tells what was sold.
 pub(super) async fn add(
     transaction: &mut Transaction,
     batch: &[Incoming<'_>],
     categories: &Categories,
 ) -> Result<Vec<SaleDelta>, StorageError> {
-    let sales = sum_sales(batch, categories);
+    let sales = sum_sales(batch, categories)?;
     if !sales.is_empty() {
         add_sales(transaction, &sales).await?;
     }
@@ -75,10 +88,11 @@ pub(super) async fn add(
     Ok(deltas.collect())
 }
 
+/// Sums a batch; refuses one whose sums no `bigint` holds, so that the writer splits it.
 fn sum_sales<'a>(
     batch: &'a [Incoming<'a>],
     categories: &'a Categories,
-) -> BTreeMap<SalesKey<'a>, Sales> {
+) -> Result<BTreeMap<SalesKey<'a>, Sales>, StorageError> {
     let mut all: BTreeMap<SalesKey<'a>, Sales> = BTreeMap::new();
     for (incoming, order) in orders(batch) {
         let event = incoming.event;
@@ -101,20 +115,22 @@ fn sum_sales<'a>(
                     category,
                     product_id,
                 };
+                let line = Sales {
+                    orders: 0,
+                    units: i64::from(line.quantity),
+                    revenue: line.amount,
+                };
                 let sales = one.entry(key).or_default();
+                *sales = sales.plus(line)?;
                 sales.orders = 1;
-                sales.units += i64::from(line.quantity);
-                sales.revenue += line.amount;
             }
         }
         for (key, sales) in one {
             let sum = all.entry(key).or_default();
-            sum.orders += sales.orders;
-            sum.units += sales.units;
-            sum.revenue += sales.revenue;
+            *sum = sum.plus(sales)?;
         }
     }
-    all
+    Ok(all)
 }
 
 async fn add_sales(

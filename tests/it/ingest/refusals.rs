@@ -1,1 +1,611 @@
-//! refusals
+//! What is refused, an event or a whole batch, and how the sender learns why.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tidewater::access::Scope;
+use uuid::Uuid;
+
+use super::receipts::gzip;
+use super::{click, key, rows, statuses};
+use crate::support::{Order, TestApp, answer, assert_consistent};
+
+const ID: Uuid = Uuid::from_u128(0xbad);
+
+fn click_with(field: &str, value: impl Into<Value>) -> Value {
+    let mut event = click(ID, "2026-03-01T12:00:00Z");
+    event[field] = value.into();
+    event
+}
+
+fn order() -> Order {
+    Order::of("mug").with("eventId", ID.to_string())
+}
+
+fn order_line(line: Value) -> Value {
+    order().with("lines", json!([line])).event()
+}
+
+/// Events that cannot be, with the code and the path that say so.
+fn bad_events() -> Vec<(Value, &'static str, Option<&'static str>)> {
+    let far_ahead = chrono::Duration::hours(25);
+    let far_ahead = tidewater::clock::Clock::System.now() + far_ahead;
+    let mut deep = json!(1);
+    for _ in 0..17 {
+        deep = json!({ "a": deep });
+    }
+    let line = |quantity: Value, amount: Value| {
+        order_line(json!({"productId": "mug", "quantity": quantity, "amount": amount}))
+    };
+    let many_lines = vec![json!({"productId": "mug", "quantity": 1, "amount": "1"}); 501];
+    vec![
+        (json!(1), "invalid_type", None),
+        (json!(null), "invalid_type", None),
+        (json!([]), "invalid_type", None),
+        (json!({}), "missing_field", Some("type")),
+        (
+            click_with("eventId", "no uuid"),
+            "invalid_event_id",
+            Some("eventId"),
+        ),
+        (click_with("eventId", 7), "invalid_type", Some("eventId")),
+        (click_with("type", 7), "invalid_type", Some("type")),
+        (click_with("type", ""), "invalid_event_type", Some("type")),
+        (
+            click_with("type", "Order Completed"),
+            "invalid_event_type",
+            Some("type"),
+        ),
+        (
+            click_with("type", "a".repeat(65)),
+            "invalid_event_type",
+            Some("type"),
+        ),
+        (
+            click_with("type", Value::Null),
+            "missing_field",
+            Some("type"),
+        ),
+        (click_with("colour", "red"), "unknown_field", Some("colour")),
+        (click_with("userid", "u1"), "unknown_field", Some("userid")),
+        (
+            click_with("timestamp", Value::Null),
+            "missing_field",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", 1_772_366_400),
+            "invalid_type",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "2026-03-01"),
+            "invalid_timestamp",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "2026-03-01T12:00:00"),
+            "invalid_timestamp",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "2026-02-30T12:00:00Z"),
+            "invalid_timestamp",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "+12026-03-01T12:00:00Z"),
+            "invalid_timestamp",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "0000-01-01T00:00:00Z"),
+            "timestamp_out_of_range",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "1969-12-31T23:59:59.999999Z"),
+            "timestamp_out_of_range",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "1970-01-01T00:30:00+01:00"),
+            "timestamp_out_of_range",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", "9999-12-31T23:59:59Z"),
+            "timestamp_out_of_range",
+            Some("timestamp"),
+        ),
+        (
+            click_with("timestamp", far_ahead.to_rfc3339()),
+            "timestamp_out_of_range",
+            Some("timestamp"),
+        ),
+        (
+            click_with("userId", Value::Null),
+            "missing_field",
+            Some("userId"),
+        ),
+        (click_with("userId", ""), "invalid_text", Some("userId")),
+        (
+            click_with("userId", "x".repeat(257)),
+            "invalid_text",
+            Some("userId"),
+        ),
+        (
+            click_with("userId", "a\u{0}b"),
+            "invalid_text",
+            Some("userId"),
+        ),
+        (click_with("userId", 7), "invalid_type", Some("userId")),
+        (
+            click_with("sessionId", "\u{0}"),
+            "invalid_text",
+            Some("sessionId"),
+        ),
+        (
+            click_with("region", "x".repeat(129)),
+            "invalid_text",
+            Some("region"),
+        ),
+        (
+            click_with("channel", json!(["ads"])),
+            "invalid_type",
+            Some("channel"),
+        ),
+        (click_with("campaign", ""), "invalid_text", Some("campaign")),
+        (click_with("url", "/"), "unexpected_field", Some("url")),
+        (
+            click_with("currency", "USD"),
+            "unexpected_field",
+            Some("currency"),
+        ),
+        (
+            click_with("lines", json!([])),
+            "unexpected_field",
+            Some("lines"),
+        ),
+        (
+            click_with("properties", "text"),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (
+            click_with("properties", json!([1])),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (
+            click_with("properties", deep),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (
+            click_with("properties", json!({"a": "\u{0}"})),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (
+            click_with("properties", json!({"\u{0}": 1})),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (
+            click_with("properties", json!({"a": "x".repeat(33_000)})),
+            "invalid_properties",
+            Some("properties"),
+        ),
+        (click_with("type", "pageview"), "missing_field", Some("url")),
+        (
+            order().with("url", "/").event(),
+            "unexpected_field",
+            Some("url"),
+        ),
+        (
+            order().with("currency", Value::Null).event(),
+            "missing_field",
+            Some("currency"),
+        ),
+        (
+            order().with("currency", "usd").event(),
+            "invalid_currency",
+            Some("currency"),
+        ),
+        (
+            order().with("currency", "XYZ").event(),
+            "invalid_currency",
+            Some("currency"),
+        ),
+        (
+            order().with("lines", Value::Null).event(),
+            "missing_field",
+            Some("lines"),
+        ),
+        (
+            order().with("lines", json!({})).event(),
+            "invalid_type",
+            Some("lines"),
+        ),
+        (
+            order().with("lines", json!([])).event(),
+            "invalid_lines",
+            Some("lines"),
+        ),
+        (
+            order().with("lines", many_lines).event(),
+            "invalid_lines",
+            Some("lines"),
+        ),
+        (
+            order().and("tea", -1, "1").event(),
+            "invalid_quantity",
+            Some("lines[1].quantity"),
+        ),
+        (order_line(json!(1)), "invalid_type", Some("lines[0]")),
+        (
+            order_line(json!({"quantity": 1, "amount": "1"})),
+            "missing_field",
+            Some("lines[0].productId"),
+        ),
+        (
+            order_line(json!({"productId": "mug", "amount": "1"})),
+            "missing_field",
+            Some("lines[0].quantity"),
+        ),
+        (
+            order_line(json!({"productId": "mug", "quantity": 1})),
+            "missing_field",
+            Some("lines[0].amount"),
+        ),
+        (
+            order_line(json!({"productId": "mug", "price": 1})),
+            "unknown_field",
+            Some("lines[0].price"),
+        ),
+        (
+            line(json!(0), json!("1")),
+            "invalid_quantity",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!(-1), json!("1")),
+            "invalid_quantity",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!(1.5), json!("1")),
+            "invalid_quantity",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!(1_000_001), json!("1")),
+            "invalid_quantity",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!(u64::MAX), json!("1")),
+            "invalid_quantity",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!("1"), json!("1")),
+            "invalid_type",
+            Some("lines[0].quantity"),
+        ),
+        (
+            line(json!(1), json!("-1")),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!(-1)),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!("1e3")),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!(1e300)),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!("1000000000000.01")),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!("")),
+            "invalid_amount",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!(true)),
+            "invalid_type",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!("1.005")),
+            "too_many_decimals",
+            Some("lines[0].amount"),
+        ),
+        (
+            line(json!(1), json!(1.005)),
+            "too_many_decimals",
+            Some("lines[0].amount"),
+        ),
+        (
+            order().with("currency", "JPY").for_amount("1.5").event(),
+            "too_many_decimals",
+            Some("lines[0].amount"),
+        ),
+        (pageview_of(""), "invalid_url", Some("url")),
+        (pageview_of("a b"), "invalid_url", Some("url")),
+        (pageview_of("a\u{0}b"), "invalid_url", Some("url")),
+        (pageview_of(&"x".repeat(2_049)), "invalid_url", Some("url")),
+    ]
+}
+
+fn pageview_of(url: &str) -> Value {
+    let mut event = click_with("url", url);
+    event["type"] = "pageview".into();
+    event
+}
+
+#[tokio::test]
+async fn each_bad_event_is_rejected_with_its_code_and_path_and_the_good_ones_are_kept() {
+    let app = TestApp::start().await;
+    let bad = bad_events();
+    let mut batch = Vec::new();
+    for (event, ..) in &bad {
+        batch.push(event.clone());
+        batch.push(Order::of("mug").event());
+    }
+    let (status, answer) = app.send(&json!(batch)).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    for (n, (event, code, path)) in bad.iter().enumerate() {
+        let receipt = &answer["receipts"][2 * n];
+        assert_eq!(
+            (
+                receipt["status"].as_str(),
+                receipt["code"].as_str(),
+                receipt["path"].as_str()
+            ),
+            (Some("rejected"), Some(*code), *path),
+            "{event}"
+        );
+        assert!(!receipt["message"].as_str().unwrap().is_empty());
+        let has_id = event["eventId"] == ID.to_string();
+        assert_eq!(
+            receipt["eventId"].as_str() == Some(&ID.to_string()),
+            has_id,
+            "{event}"
+        );
+        assert_eq!(answer["receipts"][2 * n + 1]["status"], "accepted");
+    }
+    assert_eq!(
+        (&answer["rejected"], &answer["accepted"]),
+        (&json!(bad.len()), &json!(bad.len()))
+    );
+    assert_consistent(&app.db).await;
+    // None of them has taken the id.
+    app.accept(&[order().event()]).await;
+}
+
+#[tokio::test]
+async fn a_field_given_twice_is_no_silent_choice() {
+    let app = TestApp::start().await;
+    let event =
+        r#"{"type": "click", "timestamp": "2026-03-01T12:00:00Z", "userId": "a", "userId": "b"}"#;
+    let request = app.request(Method::POST, "/v1/batch");
+    let (_, answer) = answer(request.body(format!("[{event}]"))).await;
+    let receipt = &answer["receipts"][0];
+    assert_eq!(
+        (&receipt["code"], &receipt["path"]),
+        (&json!("duplicate_field"), &json!("userId"))
+    );
+}
+
+#[tokio::test]
+async fn the_extremes_of_what_may_be_are_accepted() {
+    let app = TestApp::start().await;
+    let dear =
+        json!({"productId": "x".repeat(128), "quantity": 1_000_000, "amount": "1000000000000"});
+    let mut deep = json!("\u{10ffff}");
+    for _ in 0..14 {
+        deep = json!([deep]);
+    }
+    app.accept(&[
+        click(Uuid::nil(), "1970-01-01T00:00:00Z"),
+        click(Uuid::max(), "2026-03-01T12:00:00.999999999Z"),
+        // A leap second; its minute and its month are over when it begins.
+        click(Uuid::new_v4(), "2015-06-30T23:59:60Z"),
+        click(Uuid::new_v4(), "2026-03-01T23:59:60.5Z"),
+        click_with("userId", "\u{1f30a}".repeat(64)),
+        click_with("eventId", Uuid::new_v4().urn().to_string()),
+        Order::of("mug")
+            .with("lines", vec![dear; 500])
+            .with("currency", "CLF")
+            .event(),
+        Order::of("mug").for_amount("0").event(),
+        {
+            let mut event = click(Uuid::new_v4(), "2026-03-01T12:00:00Z");
+            event["properties"] = json!({"a": deep, "": 1e308, "b": -1e-300, "c": u64::MAX});
+            event
+        },
+    ])
+    .await;
+    assert_consistent(&app.db).await;
+}
+
+#[tokio::test]
+async fn numbers_that_postgres_cannot_keep_spoil_their_event_alone() {
+    let app = TestApp::start().await;
+    let event = |number: &str| {
+        format!(
+            r#"{{"type": "click", "timestamp": "2026-03-01T12:00:00Z", "userId": "u1", "properties": {{"n": {number}}}}}"#
+        )
+    };
+    // Each is a good JSON number of no more than 32 KiB.
+    let long = format!("0.{}1", "0".repeat(20_000));
+    let numbers = [
+        "1e-400", "1e-20000", "0e-99999", &long, "1e308", "-0", "0.1e1",
+    ];
+    let events = numbers.map(event).join(",");
+    let request = app.request(Method::POST, "/v1/batch");
+    let (status, answer) = answer(request.body(format!("[{events}]"))).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(
+        statuses(&answer),
+        [
+            "accepted", "rejected", "rejected", "rejected", "accepted", "accepted", "accepted"
+        ]
+    );
+    assert_consistent(&app.db).await;
+}
+
+#[tokio::test]
+async fn sums_that_no_rollup_can_hold_are_refused_and_not_wrapped() {
+    let app = TestApp::start().await;
+    let dear = json!({"productId": "gold", "quantity": 1, "amount": "1000000000000"});
+    let order = || {
+        Order::of("x")
+            .with("lines", vec![dear.clone(); 500])
+            .with("currency", "CLF")
+    };
+    // Each is 5 × 10^18 minor units, of 9.2 × 10^18 that a bigint holds.
+    let (status, answer) = app.send(&json!([order().event(), order().event()])).await;
+    assert_eq!(
+        (status, statuses(&answer)),
+        (StatusCode::OK, vec!["accepted", "rejected"]),
+        "{answer}"
+    );
+    assert_eq!(answer["receipts"][1]["code"], "storage_rejected");
+    let (_, answer) = app
+        .send(&json!([order().event(), Order::of("mug").event()]))
+        .await;
+    assert_eq!(statuses(&answer), ["rejected", "accepted"]);
+    assert_consistent(&app.db).await;
+}
+
+/// Checks the whole problem but for its particulars.
+async fn assert_problem(request: RequestBuilder, status: u16, code: &str) {
+    let response = request.send().await.unwrap();
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let challenge = response.headers().get("www-authenticate").cloned();
+    assert_eq!(response.status().as_u16(), status, "{code}");
+    let mut problem: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    let (title, detail) = (problem["title"].take(), problem["detail"].take());
+    assert!(!title.as_str().unwrap().is_empty() && !detail.as_str().unwrap().is_empty());
+    assert_eq!(kind, "application/problem+json");
+    assert_eq!(
+        challenge.is_some_and(|challenge| challenge == "Bearer"),
+        status == 401
+    );
+    assert_eq!(
+        problem,
+        json!({
+            "type": format!("urn:tidewater:problem:{code}"), "title": null, "status": status,
+            "detail": null, "code": code,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_read_is_a_problem_and_stores_nothing() {
+    let app = TestApp::start().await;
+    let good = json!([Order::of("mug").event()]).to_string();
+    let post = || app.request(Method::POST, "/v1/batch");
+    let bodies: [(&[u8], &str); 9] = [
+        (b"", "malformed_json"),
+        (b"[", "malformed_json"),
+        (b"{\"batch\": [{\"type\": }]}", "malformed_json"),
+        (b"[] []", "malformed_json"),
+        (b"[\"\xff\"]", "malformed_json"),
+        (b"1", "malformed_batch"),
+        (b"\"[]\"", "malformed_batch"),
+        (b"{\"events\": []}", "malformed_batch"),
+        (b"{\"batch\": {}}", "malformed_batch"),
+    ];
+    for (body, code) in bodies {
+        assert_problem(post().body(body), 400, code).await;
+    }
+    let cut = &good[..good.len() - 1];
+    assert_problem(post().body(cut.to_owned()), 400, "malformed_json").await;
+
+    let plain = post()
+        .body(good.clone())
+        .header("content-type", "text/plain");
+    assert_problem(plain, 415, "unsupported_media_type").await;
+    let packed = post().body(good.clone()).header("content-encoding", "br");
+    assert_problem(packed, 415, "unsupported_media_type").await;
+    assert_eq!(rows(&app.db, "TABLE event").await, json!([]));
+    // It was all about the form.
+    let (_, answer) = answer(post().body(good)).await;
+    assert_eq!(statuses(&answer), ["accepted"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_a_problem_also_when_it_is_packed() {
+    let app = TestApp::start().await;
+    let post = || app.request(Method::POST, "/v1/batch");
+    let many = |n: usize| {
+        let events: Vec<Value> = (0..n)
+            .map(|_| click(Uuid::new_v4(), "2026-03-01T12:00:00Z"))
+            .collect();
+        json!(events).to_string()
+    };
+    assert_problem(post().body(many(2_501)), 413, "batch_too_large").await;
+    assert_eq!(answer(post().body(many(2_500))).await.1["accepted"], 2_500);
+
+    let padded = |size: usize| {
+        let event = json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")]).to_string();
+        " ".repeat(size - event.len()) + &event
+    };
+    let limit = 4 * 1024 * 1024;
+    assert_problem(post().body(padded(limit + 1)), 413, "body_too_large").await;
+    assert_eq!(answer(post().body(padded(limit))).await.1["accepted"], 1);
+    // 200 MB that travel as 200 kB.
+    let bomb = gzip(&vec![b' '; 200_000_000]);
+    let bomb = post().header("content-encoding", "gzip").body(bomb);
+    assert_problem(bomb, 413, "body_too_large").await;
+    let broken = post().header("content-encoding", "gzip").body(vec![7; 100]);
+    assert_problem(broken, 400, "malformed_json").await;
+}
+
+#[tokio::test]
+async fn who_may_not_send_is_told_so() {
+    let app = TestApp::start().await;
+    let body = json!([Order::of("mug").event()]);
+    let post = || app.anonymous(Method::POST, "/v1/batch").json(&body);
+    assert_problem(post(), 401, "missing_key").await;
+    assert_problem(
+        post().header("authorization", "Digest x"),
+        401,
+        "missing_key",
+    )
+    .await;
+    assert_problem(post().bearer_auth("tw_nobody's"), 401, "unknown_key").await;
+    assert_problem(
+        post().basic_auth("tw_nobody's", Some("")),
+        401,
+        "unknown_key",
+    )
+    .await;
+    let read_only = key(&app.db, "default", Scope::Read).await;
+    assert_problem(post().bearer_auth(&read_only), 403, "forbidden").await;
+    let mutation = json!({"query": "mutation { ingestEvents(events: []) { accepted } }"});
+    let by_graphql = app
+        .anonymous(Method::POST, "/graphql")
+        .bearer_auth(&read_only);
+    let (_, refused) = answer(by_graphql.json(&mutation)).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "forbidden");
+    assert_eq!(rows(&app.db, "TABLE event").await, json!([]));
+}

@@ -8,7 +8,7 @@ mod process;
 mod services;
 mod socket;
 
-pub use app::TestApp;
+pub use app::{TestApp, answer};
 pub use database::TestDb;
 pub use events::{Order, pageview};
 pub use facts::assert_consistent;

@@ -1,0 +1,86 @@
+//! The hot paths of one core: reading a batch, cutting a year into buckets, moving a window.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::cast_precision_loss,
+    reason = "a benchmark has no outside"
+)]
+
+use std::hint::black_box;
+
+use chrono_tz::Tz;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::json;
+use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
+use tidewater::domain::tenant::TenantId;
+use tidewater::ingest::parse::parse_batch;
+use tidewater::ingest::validate::validate;
+use tidewater::realtime::window::SlidingWindow;
+use uuid::Uuid;
+
+fn reading(criterion: &mut Criterion) {
+    let event = |n: usize| {
+        json!({
+            "eventId": Uuid::from_u128(n as u128), "type": "pageview", "timestamp": "2026-06-01T12:00:00.000Z",
+            "userId": format!("user-{n}"), "sessionId": "s", "region": "DE", "channel": "search",
+            "url": "https://shop.example/products/17",
+            "properties": {"device": "phone", "referrer": "https://search.example/", "position": n},
+        })
+    };
+    let events: Vec<_> = (0..1_000).map(event).collect();
+    let body = serde_json::to_vec(&events).expect("plain values serialise");
+    let received_at = "2026-06-01T12:00:01Z".parse().expect("a time");
+    let mut group = criterion.benchmark_group("1,000 pageviews");
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("serde_json to values (baseline)", |bencher| {
+        bencher.iter(|| serde_json::from_slice::<Vec<serde_json::Value>>(black_box(&body)));
+    });
+    group.bench_function("parse", |bencher| {
+        bencher.iter(|| parse_batch(black_box(&body)))
+    });
+    group.bench_function("parse and validate", |bencher| {
+        bencher.iter(|| {
+            let drafts = parse_batch(black_box(&body)).expect("a good batch");
+            let judge =
+                |draft: Result<_, _>| validate(&draft?, TenantId(1), received_at, Uuid::nil);
+            drafts.into_iter().map(judge).collect::<Vec<_>>()
+        });
+    });
+    group.finish();
+}
+
+fn buckets(criterion: &mut Criterion) {
+    let at = |text: &str| text.parse().expect("a time");
+    let year =
+        TimeRange::new(at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z")).expect("a range");
+    criterion.bench_function("a year of hours in New York", |bencher| {
+        bencher.iter(|| bounds(black_box(year), Granularity::Hour, Tz::America__New_York));
+    });
+}
+
+fn window(criterion: &mut Criterion) {
+    let mut full = SlidingWindow::new(3_600, 10_000);
+    let products: Vec<String> = (0..1_000).map(|n| format!("sku-{n}")).collect();
+    for n in 0..360_000_i64 {
+        let product = products[usize::try_from(n % 1_000).expect("small")].as_str();
+        full.add(6_401 + n % 3_600, 1, [(product, 1, 1_990)]);
+    }
+    criterion.bench_function(
+        "a second passes over an hour of 100 orders a second",
+        |bencher| {
+            bencher.iter_batched(
+                || full.clone(),
+                |mut window| {
+                    window.add(10_001, 1, [("sku-1", 1, 1_990)]);
+                    window.advance(10_001);
+                    window.view()
+                },
+                BatchSize::LargeInput,
+            );
+        },
+    );
+}
+
+criterion_group!(benches, reading, buckets, window);
+criterion_main!(benches);

@@ -1,0 +1,54 @@
+//! Requests in parallel, timed.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use reqwest::{Client, RequestBuilder};
+
+/// What a load took.
+pub struct Timing {
+    pub whole: Duration,
+    sorted: Vec<Duration>,
+}
+
+impl Timing {
+    pub fn per_second(&self) -> f64 {
+        self.sorted.len() as f64 / self.whole.as_secs_f64()
+    }
+
+    /// The latency that so many per cent stay under, in milliseconds.
+    pub fn percentile(&self, percent: usize) -> f64 {
+        let at = (self.sorted.len() * percent / 100).min(self.sorted.len() - 1);
+        self.sorted[at].as_secs_f64() * 1_000.0
+    }
+}
+
+/// Sends requests, so many at a time; each must succeed.
+pub async fn load(requests: impl IntoIterator<Item = RequestBuilder>, at_a_time: usize) -> Timing {
+    let begun = Instant::now();
+    let sending = requests.into_iter().map(async |request| {
+        let begun = Instant::now();
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        let _ = answer.bytes().await.expect("a whole answer");
+        begun.elapsed()
+    });
+    let mut sorted: Vec<Duration> = futures_util::stream::iter(sending)
+        .buffer_unordered(at_a_time)
+        .collect()
+        .await;
+    let whole = begun.elapsed();
+    sorted.sort_unstable();
+    Timing { whole, sorted }
+}
+
+/// A client that keeps its connections.
+pub fn client() -> Client {
+    Client::builder().no_proxy().build().expect("a client")
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

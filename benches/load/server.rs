@@ -1,0 +1,150 @@
+//! The server under load, on a database of its own.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection};
+use tokio::process::{Child, Command};
+
+pub const KEY: &str = "a-key-for-load-0123456789";
+const DATABASE: &str = "tidewater_load";
+
+/// The program as a process of its own.
+pub struct Server {
+    pub url: String,
+    pub database_url: String,
+    admin_url: String,
+    cdnow: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts it on an empty database.
+    pub async fn start() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".services/env");
+        let file = std::fs::read_to_string(file).unwrap_or_default();
+        let written: HashMap<&str, &str> = file
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let find = |name: &str| {
+            let set = std::env::var(name).ok();
+            set.or_else(|| written.get(name).map(ToString::to_string))
+                .unwrap_or_else(|| panic!("{name} is not set: run `make services` first"))
+        };
+        let admin_url = find("TIDEWATER_TEST_DATABASE_URL");
+        recreate(&admin_url).await;
+        let database_url = format!(
+            "{}/{DATABASE}",
+            admin_url.rsplit_once('/').expect("a URL with a database").0
+        );
+        let (api, metrics) = (free_port(), free_port());
+        let child = program(&database_url)
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{api}"),
+                "--metrics-listen",
+                &format!("127.0.0.1:{metrics}"),
+            ])
+            .spawn()
+            .expect("the program starts");
+        let url = format!("http://127.0.0.1:{api}");
+        wait_for(&format!("{url}/readyz")).await;
+        Self {
+            url,
+            database_url,
+            admin_url,
+            cdnow: find("TIDEWATER_TEST_CDNOW_DIR"),
+            child,
+        }
+    }
+
+    /// Imports CDNOW's whole log with the program.
+    pub async fn import_cdnow(&self) {
+        let status = program(&self.database_url)
+            .args([
+                "import",
+                "cdnow",
+                &format!("{}/CDNOW_master.txt", self.cdnow),
+            ])
+            .status()
+            .await;
+        assert!(status.expect("the program starts").success());
+    }
+
+    /// Ends it and drops its database.
+    pub async fn stop(mut self) {
+        self.child.kill().await.expect("the server was running");
+        let mut admin = PgConnection::connect(&self.admin_url)
+            .await
+            .expect("PostgreSQL answers");
+        run(
+            &mut admin,
+            &format!("DROP DATABASE {DATABASE} WITH (FORCE)"),
+        )
+        .await;
+    }
+}
+
+fn program(database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidewater"));
+    command
+        .env("DATABASE_URL", database_url)
+        .env("TIDEWATER_BOOTSTRAP_KEY", KEY)
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// Waits until an address answers well.
+pub async fn wait_for(url: &str) {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client");
+    for _ in 0..600 {
+        if client
+            .get(url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{url} does not answer");
+}
+
+async fn recreate(admin_url: &str) {
+    let mut admin = PgConnection::connect(admin_url)
+        .await
+        .expect("PostgreSQL answers");
+    run(
+        &mut admin,
+        &format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"),
+    )
+    .await;
+    run(&mut admin, &format!("CREATE DATABASE {DATABASE}")).await;
+}
+
+/// Runs a statement made of constants.
+pub async fn run(connection: &mut PgConnection, statement: &str) {
+    let statement = AssertSqlSafe(statement.to_owned());
+    sqlx::query(statement)
+        .execute(connection)
+        .await
+        .expect("the statement is good");
+}
