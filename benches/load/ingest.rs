@@ -68,8 +68,8 @@ fn batch(n: usize) -> Vec<u8> {
                 "timestamp": format!("2026-06-{:02}T{:02}:{:02}:{:02}.{:03}Z", 1 + k % 28, k / 28 % 24, k / 7 % 60, k % 60, k % 1_000),
                 "userId": format!("user-{}", k * 7_919 % 20_000),
                 "sessionId": format!("session-{}", k / 10),
-                "region": ["DE", "FR", "US", "JP"][k % 4],
-                "channel": ["search", "direct", "email"][k % 3],
+                "region": (["DE", "FR", "US", "JP"][k % 4]),
+                "channel": (["search", "direct", "email"][k % 3]),
                 "properties": {"device": "phone", "referrer": "https://search.example/", "position": k % 50},
             });
             match k % 20 {
