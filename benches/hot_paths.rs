@@ -37,7 +37,7 @@ fn reading(criterion: &mut Criterion) {
         bencher.iter(|| serde_json::from_slice::<Vec<serde_json::Value>>(black_box(&body)));
     });
     group.bench_function("parse", |bencher| {
-        bencher.iter(|| parse_batch(black_box(&body)))
+        bencher.iter(|| parse_batch(black_box(&body)));
     });
     group.bench_function("parse and validate", |bencher| {
         bencher.iter(|| {

@@ -3,6 +3,8 @@
 //! A command prints its result to standard output and everything else to standard error; it exits
 //! 0 when all went well, 1 when not. The next command: a file and a line in [`Command`].
 
+#![allow(clippy::doc_markdown, reason = "help texts are read on terminals")]
+
 mod demo;
 mod healthcheck;
 mod import;

@@ -3,6 +3,8 @@
 //! Every variable is also a command-line option; `--help` prints what is written here and
 //! `.env.example` lists the same, in this order (a test compares them).
 
+#![allow(clippy::doc_markdown, reason = "help texts are read on terminals")]
+
 mod access;
 mod database;
 mod http;

@@ -31,7 +31,7 @@ pub type Schema =
 fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
     Schema::build(
         query::Query::default(),
-        mutation::Mutation::default(),
+        mutation::Mutation,
         subscription::Subscription,
     )
     .limit_depth(limits::DEPTH)

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
 
@@ -48,13 +48,13 @@ pub struct State {
 }
 
 /// The API.
-#[must_use]
 pub fn router(state: State) -> Router {
     // A key is sent by hand, not by the browser: any page may ask that has one.
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods(Any)
-        .allow_headers(Any);
+        // `*` would not stand for Authorization.
+        .allow_headers(AllowHeaders::mirror_request());
     let prepared =
         axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
     let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
@@ -63,7 +63,8 @@ pub fn router(state: State) -> Router {
         .route("/v1/batch", post(batch::take))
         .layer(prepared)
         .layer(axum::middleware::from_fn(middleware::time_out))
-        .layer(RequestDecompressionLayer::new())
+        // Another encoding than gzip is refused where the body is read, as a problem.
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/{file}", get(graphiql::asset))
         .route("/livez", get(health::alive))
@@ -79,7 +80,6 @@ pub fn router(state: State) -> Router {
 }
 
 /// What operators see: the metrics, and the server's health for roles without the API.
-#[must_use]
 pub fn operations_router(state: State) -> Router {
     Router::new()
         .route("/metrics", get(health::metrics))

@@ -46,3 +46,8 @@ impl From<CalendarError> for Problem {
         }
     }
 }
+
+/// Which bucket a row belongs to: PostgreSQL counts them from 1.
+fn bucket_index(bucket: i32) -> usize {
+    usize::try_from(bucket - 1).expect("rows lie behind the first bound")
+}

@@ -3,7 +3,9 @@
 
 mod catalogue;
 mod client;
+mod event;
 mod history;
+mod shelves;
 mod shop;
 mod traffic;
 
@@ -53,7 +55,7 @@ impl Demo {
         if !(0.0..=100_000.0).contains(&self.sessions_per_minute) {
             return Err("--sessions-per-minute is from 0 to 100000".into());
         }
-        let stop = stop_signal()?;
+        let stopping = stop_signal()?;
         let shop = Shop {
             url: self.url.trim_end_matches('/').to_owned(),
             key: self.key.reveal().to_owned(),
@@ -76,7 +78,7 @@ impl Demo {
             }
             Ok::<_, Failure>(())
         };
-        match stop.run_until_cancelled(loading).await {
+        match stopping.run_until_cancelled(loading).await {
             None => return Ok(()),
             Some(result) => result?,
         }
@@ -86,7 +88,7 @@ impl Demo {
         }
         let progress = ProgressBar::new_spinner();
         progress.enable_steady_tick(Duration::from_millis(120));
-        let streamed = shop.stream(now, &progress, stop).await?;
+        let streamed = shop.stream(now, &progress, stopping).await?;
         progress.finish_and_clear();
         eprintln!("sent {streamed}");
         Ok(())

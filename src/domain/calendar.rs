@@ -124,9 +124,10 @@ pub fn bounds(
     }
     let mut bounds = vec![range.from];
     let mut at = range.from;
-    while granularity != Granularity::Total {
+    loop {
         at = match granularity.minutes() {
             Some(step) => next_wall_clock(at, step, zone),
+            None if granularity == Granularity::Total => break,
             None => start_of_day(next_period(local(at, zone).date(), granularity), zone),
         };
         if at >= range.to {

@@ -31,7 +31,9 @@ impl Loaders {
             tenant: identity.tenant,
         };
         let mut data = Data::default();
-        data.insert(DataLoader::new(loader, tokio::spawn));
+        data.insert(
+            DataLoader::new(loader, tokio::spawn).delay(std::time::Duration::from_millis(5)),
+        );
         data.insert(identity);
         data
     }
@@ -64,6 +66,12 @@ impl async_graphql::dataloader::Loader<UserKey> for Loader {
     type Error = Problem;
 
     async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, user::Model>, Problem> {
+        eprintln!(
+            "LOAD {} {:?} {:?}",
+            std::any::type_name_of_val(keys),
+            keys.len(),
+            std::time::Instant::now()
+        );
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.users_with(self.tenant, &ids).await?;
         Ok(rows
@@ -81,6 +89,12 @@ impl async_graphql::dataloader::Loader<ProductKey> for Loader {
         &self,
         keys: &[ProductKey],
     ) -> Result<HashMap<ProductKey, product::Model>, Problem> {
+        eprintln!(
+            "LOAD {} {:?} {:?}",
+            std::any::type_name_of_val(keys),
+            keys.len(),
+            std::time::Instant::now()
+        );
         let ids: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
         let rows = self.reports.products_with(self.tenant, &ids).await?;
         Ok(rows
@@ -95,6 +109,12 @@ impl async_graphql::dataloader::Loader<EventKey> for Loader {
     type Error = Problem;
 
     async fn load(&self, keys: &[EventKey]) -> Result<HashMap<EventKey, event::Model>, Problem> {
+        eprintln!(
+            "LOAD {} {:?} {:?}",
+            std::any::type_name_of_val(keys),
+            keys.len(),
+            std::time::Instant::now()
+        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.events_at(self.tenant, &places).await?;
         Ok(rows
@@ -112,6 +132,12 @@ impl async_graphql::dataloader::Loader<PageviewsKey> for Loader {
         &self,
         keys: &[PageviewsKey],
     ) -> Result<HashMap<PageviewsKey, Vec<pageview::Model>>, Problem> {
+        eprintln!(
+            "LOAD {} {:?} {:?}",
+            std::any::type_name_of_val(keys),
+            keys.len(),
+            std::time::Instant::now()
+        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.pageviews_of(self.tenant, &places).await?;
         Ok(grouped(rows, |row| {
@@ -128,6 +154,12 @@ impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
         &self,
         keys: &[PurchasesKey],
     ) -> Result<HashMap<PurchasesKey, Vec<purchase::Model>>, Problem> {
+        eprintln!(
+            "LOAD {} {:?} {:?}",
+            std::any::type_name_of_val(keys),
+            keys.len(),
+            std::time::Instant::now()
+        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.purchases_of(self.tenant, &places).await?;
         Ok(grouped(rows, |row| {

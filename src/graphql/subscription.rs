@@ -13,6 +13,7 @@ use crate::realtime::hub::LiveKey;
 pub struct Subscription;
 
 #[Subscription]
+#[allow(clippy::unused_async, reason = "the macro wants it")]
 impl Subscription {
     /// Revenue, orders and top products of the window that ends now, in the tenant's currency:
     /// the current value first, then each change, within a second of the commit. A subscriber

@@ -48,6 +48,7 @@ pub(super) fn retry_after(response: &mut Response<Body>, problem: &Problem) {
 }
 
 /// A handler panicked: the client learns nothing of it, the log does.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub(super) fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -255,7 +255,7 @@ mod tests {
     fn judge(event: &Value) -> Result<Event, Rejection> {
         let body = json!([event]).to_string();
         let draft = parse_batch(body.as_bytes()).unwrap().remove(0)?;
-        validate(&draft, TenantId(1), NOW.parse().unwrap(), || Uuid::nil())
+        validate(&draft, TenantId(1), NOW.parse().unwrap(), Uuid::nil)
     }
 
     fn purchase() -> Value {

@@ -103,7 +103,8 @@ impl Writer {
     /// Stores everything that can be stored.
     async fn store_all(&self, incoming: &[Incoming<'_>]) -> Result<Vec<Written>, Problem> {
         let mut written = vec![Written::Rejected; incoming.len()];
-        let mut open: Vec<Range<usize>> = vec![0..incoming.len()];
+        let mut open: Vec<Range<usize>> = Vec::new();
+        open.push(0..incoming.len());
         while let Some(part) = open.pop() {
             match self.store_with_retries(&incoming[part.clone()]).await {
                 Ok(stored) => {

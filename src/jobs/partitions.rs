@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::storage::partitions::{KnownMonths, Month, open_period};
 use crate::storage::{Db, StorageError};
 
-const INTERVAL: Duration = Duration::from_secs(3_600);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Runs the job every hour; what fails is tried again the next time.
 pub async fn run(db: Db, clock: Clock) {

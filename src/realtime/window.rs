@@ -33,8 +33,8 @@ pub struct ProductSales {
     pub units: i64,
 }
 
-/// Units and revenue.
-type Sums = (i64, i64);
+/// Units and revenue. Wide enough for any number of the largest orders.
+type Sums = (i64, i128);
 
 #[derive(Clone, Debug, Default)]
 struct Second {
@@ -83,6 +83,7 @@ impl SlidingWindow {
             self.orders += orders;
         }
         for (product, units, revenue) in lines {
+            let revenue = i128::from(revenue);
             change(&mut slot.products, product, units, revenue);
             if counts_now {
                 change(&mut self.products, product, units, revenue);
@@ -123,7 +124,12 @@ impl SlidingWindow {
         };
         self.orders += sign * slot.orders;
         for (product, (units, revenue)) in &slot.products {
-            change(&mut self.products, product, sign * units, sign * revenue);
+            change(
+                &mut self.products,
+                product,
+                sign * units,
+                i128::from(sign) * revenue,
+            );
         }
     }
 
@@ -140,14 +146,14 @@ impl SlidingWindow {
         }
         top.sort_unstable_by(by_revenue);
         View {
-            revenue: self.products.values().map(|(_, revenue)| revenue).sum(),
+            revenue: narrow(self.products.values().map(|(_, revenue)| revenue).sum()),
             orders: self.orders,
             units: self.products.values().map(|(units, _)| units).sum(),
             top_products: top
                 .into_iter()
                 .map(|(product_id, (units, revenue))| ProductSales {
                     product_id: product_id.clone(),
-                    revenue: *revenue,
+                    revenue: narrow(*revenue),
                     units: *units,
                 })
                 .collect(),
@@ -155,7 +161,12 @@ impl SlidingWindow {
     }
 }
 
-fn change(products: &mut HashMap<String, Sums>, product: &str, units: i64, revenue: i64) {
+/// Sums past the largest number that a view can show stay there.
+fn narrow(revenue: i128) -> i64 {
+    i64::try_from(revenue).unwrap_or(i64::MAX)
+}
+
+fn change(products: &mut HashMap<String, Sums>, product: &str, units: i64, revenue: i128) {
     match products.get_mut(product) {
         Some(sums) => {
             sums.0 += units;
@@ -227,7 +238,7 @@ mod tests {
                 top.truncate(TOP);
                 let expected = View {
                     revenue: inside.iter().map(|(.., revenue)| revenue).sum(),
-                    orders: inside.len() as i64,
+                    orders: i64::try_from(inside.len()).unwrap(),
                     units: inside.iter().map(|(_, _, units, _)| units).sum(),
                     top_products: top,
                 };

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::Reports;
 use super::provenance::{Provenance, Source};
+use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::event::PURCHASE;
 use crate::domain::money::{Currency, mean_amount};
@@ -212,7 +212,7 @@ fn in_buckets(
     if question.groups == SalesGroups::default() {
         let mut buckets: Vec<SalesBucket> = (0..bounds.len() - 1).map(empty).collect();
         for row in rows {
-            buckets[place(row.bucket)].measures = sum(std::iter::once(&row));
+            buckets[bucket_index(row.bucket)].measures = sum(std::iter::once(&row));
         }
         return buckets;
     }
@@ -224,14 +224,9 @@ fn in_buckets(
             channel: row.channel,
             product_id: row.product_id,
         },
-        ..empty(place(row.bucket))
+        ..empty(bucket_index(row.bucket))
     };
     rows.map(bucket).collect()
-}
-
-/// PostgreSQL counts buckets from 1.
-fn place(bucket: i32) -> usize {
-    usize::try_from(bucket - 1).expect("rows lie behind the first bound")
 }
 
 fn add_buyers(buckets: &mut [SalesBucket], counted: Vec<BuyersRow>, bounds: &[DateTime<Utc>]) {
@@ -244,7 +239,7 @@ fn add_buyers(buckets: &mut [SalesBucket], counted: Vec<BuyersRow>, bounds: &[Da
                 channel: row.channel,
                 product_id: row.product_id,
             };
-            ((bounds[place(row.bucket)], group), row.buyers)
+            ((bounds[bucket_index(row.bucket)], group), row.buyers)
         })
         .collect();
     for bucket in buckets {

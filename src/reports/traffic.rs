@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::Reports;
 use super::provenance::{Provenance, Source};
+use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
@@ -120,7 +120,7 @@ impl Reports {
         let mut totals = TrafficMeasures::default();
         let mut late_events = 0;
         for row in rows {
-            let bucket = &mut buckets[place(row.bucket)].measures;
+            let bucket = &mut buckets[bucket_index(row.bucket)].measures;
             bucket.add(&row.event_type, row.events, row.pageviews);
             totals.add(&row.event_type, row.events, row.pageviews);
             late_events += row.late_events;
@@ -134,7 +134,7 @@ impl Reports {
                 bucket.measures.users = Some(0);
             }
             for row in visitors(db, tenant, &bounds).await? {
-                buckets[place(row.bucket)].measures.users = Some(row.users);
+                buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
             }
         }
         let raw = question.users_in_total || question.users_per_bucket;
@@ -155,9 +155,4 @@ impl Reports {
             },
         })
     }
-}
-
-/// PostgreSQL counts buckets from 1.
-fn place(bucket: i32) -> usize {
-    usize::try_from(bucket - 1).expect("rows lie behind the first bound")
 }

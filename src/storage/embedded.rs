@@ -29,7 +29,7 @@ const ELSEWHERE: &str = "/var/lib/tidewater";
 /// A Unix socket's path has at most 107 bytes on Linux and 103 on macOS.
 const MAX_SOCKET_PATH: usize = 100;
 /// Recovery after a crash reads back at most what one checkpoint left.
-const START_TIMEOUT: Duration = Duration::from_secs(300);
+const START_TIMEOUT: Duration = Duration::from_mins(5);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 
@@ -155,7 +155,9 @@ pub fn running(data_dir: &Path) -> Option<String> {
 
 fn url(socket_dir: &Path, database: &str) -> String {
     let bytes = socket_dir.as_os_str().as_encoded_bytes();
-    let host: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let host = bytes
+        .iter()
+        .fold(String::new(), |host, byte| format!("{host}%{byte:02X}"));
     format!("postgres://{NAME}@localhost/{database}?host={host}")
 }
 

@@ -1,5 +1,6 @@
 //! What the database may answer, sorted by what can be done about it.
 
+use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use crate::error::{Code, Problem};
@@ -59,6 +60,13 @@ impl StorageError {
                 _ => Self::Bug(text),
             };
         };
+        // It ends the session: we are not let in, or thrown out.
+        let is_fatal = |answer: &PgDatabaseError| {
+            matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+        };
+        if answer.try_downcast_ref().is_some_and(is_fatal) {
+            return Self::Unavailable(text);
+        }
         let code = answer.code().unwrap_or_default();
         let no_partition = answer.message().starts_with("no partition of relation");
         match code.as_ref() {

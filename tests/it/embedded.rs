@@ -1,1 +1,299 @@
-//! The private PostgreSQL: made, locked, supervised, recovered.
+//! The private PostgreSQL in the data directory, on which a server runs that is given no database.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use reqwest::{Method, StatusCode};
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::support::{KEY, Order, Process, answer, program};
+
+const TOTALS: &str = r#"{
+    sales(range: {from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z"}) {
+        totals { revenue orders units buyers }
+    }
+}"#;
+
+/// A data directory; whatever runs in it, or was put elsewhere for it, goes with the test.
+struct DataDir(TempDir);
+
+impl DataDir {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    /// Where PostgreSQL's files are: below, or behind a link if its user cannot come here.
+    fn home(&self) -> PathBuf {
+        self.0.path().join("postgres").canonicalize().unwrap()
+    }
+
+    /// The first process of PostgreSQL, if one runs.
+    fn postmaster(&self) -> Option<Pid> {
+        let file = fs::read_to_string(self.home().join("data/postmaster.pid")).ok()?;
+        let pid = file.lines().next()?.parse().ok()?;
+        Path::new("/proc")
+            .join(file.lines().next()?)
+            .exists()
+            .then(|| Pid::from_raw(pid))
+    }
+
+    /// All of its processes.
+    fn processes(&self) -> Vec<Pid> {
+        let Some(postmaster) = self.postmaster() else {
+            return Vec::new();
+        };
+        let mut all = vec![postmaster];
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            if let Some(pid) = pid.map(Pid::from_raw)
+                && status_of(pid, "PPid").is_some_and(|parent| parent == postmaster.to_string())
+            {
+                all.push(pid);
+            }
+        }
+        all
+    }
+
+    /// Starts a server here and waits until it is ready.
+    async fn serve(&self) -> Process {
+        Process::serve(&[("TIDEWATER_DATA_DIR", self.path())]).await
+    }
+
+    /// Runs the program here.
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = program();
+        command
+            .args(arguments)
+            .env("TIDEWATER_DATA_DIR", self.path());
+        command.output().await.unwrap()
+    }
+
+    /// Connects to its PostgreSQL beside the server.
+    async fn connect(&self) -> PgConnection {
+        let socket_dir = fs::read_to_string(self.home().join("socket")).unwrap();
+        let options = PgConnectOptions::new_without_pgpass();
+        let options = options
+            .socket(socket_dir)
+            .username("tidewater")
+            .database("tidewater");
+        options.connect().await.unwrap()
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        let Ok(home) = self.0.path().join("postgres").canonicalize() else {
+            return;
+        };
+        for pid in self.processes() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let _ = fs::remove_dir_all(home);
+    }
+}
+
+/// A line of what the kernel tells of a process.
+fn status_of(pid: Pid, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.split_whitespace().next()?.to_owned())
+}
+
+async fn ask(process: &Process, key: &str) -> (StatusCode, Value) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.request(Method::POST, format!("{}/graphql", process.url));
+    answer(request.bearer_auth(key).json(&json!({"query": TOTALS}))).await
+}
+
+async fn orders(process: &Process) -> Value {
+    let (_, mut answer) = ask(process, KEY).await;
+    answer["data"]["sales"]["totals"]["orders"].take()
+}
+
+async fn sell(process: &Process, orders: usize) {
+    let batch: Vec<Value> = (0..orders).map(|_| Order::of("mug").event()).collect();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client
+        .post(format!("{}/v1/batch", process.url))
+        .bearer_auth(KEY);
+    let (status, answer) = answer(request.json(&batch)).await;
+    assert_eq!(
+        (status, &answer["accepted"]),
+        (StatusCode::OK, &json!(orders)),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_starts_from_nothing_and_keeps_its_data_over_a_clean_restart() {
+    let dir = DataDir::new();
+    let process = dir.serve().await;
+    sell(&process, 3).await;
+    assert_eq!(
+        ask(&process, KEY).await.1,
+        json!({"data": {"sales": {
+            "totals": {"revenue": "30.00", "orders": 3, "units": 3, "buyers": 1},
+        }}})
+    );
+
+    // Durable, private, and never root.
+    let mut connection = dir.connect().await;
+    for (setting, expected) in [
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("full_page_writes", "on"),
+        ("data_checksums", "on"),
+        ("listen_addresses", ""),
+        ("unix_socket_permissions", "0700"),
+    ] {
+        let value: String = sqlx::query_scalar("SELECT current_setting($1)")
+            .bind(setting)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(value, expected, "{setting}");
+    }
+    drop(connection);
+    let processes = dir.processes();
+    assert!(processes.len() > 3, "a PostgreSQL has several processes");
+    for pid in &processes {
+        assert_ne!(status_of(*pid, "Uid").unwrap(), "0", "runs as root");
+    }
+    let own = Uid::effective();
+    assert!(own.is_root() || status_of(processes[0], "Uid") == Some(own.to_string()));
+
+    assert!(process.terminate().await, "it did not end well");
+    for pid in processes {
+        assert_eq!(
+            status_of(pid, "Pid"),
+            None,
+            "a process of PostgreSQL is left"
+        );
+    }
+    assert_eq!(dir.postmaster(), None);
+
+    let process = dir.serve().await;
+    assert_eq!(orders(&process).await, 3);
+    assert!(process.terminate().await);
+}
+
+#[tokio::test]
+async fn a_second_server_says_who_has_the_directory_and_commands_work_beside_the_first() {
+    let dir = DataDir::new();
+    let process = dir.serve().await;
+    let listen = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--metrics-listen",
+        "127.0.0.1:0",
+    ];
+    let second = dir.run(&listen).await;
+    assert_eq!(second.status.code(), Some(1));
+    let errors = String::from_utf8(second.stderr).unwrap();
+    let sentence = format!(
+        "tidewater: another tidewater is running on the data directory {}",
+        dir.path()
+    );
+    assert!(errors.contains(&sentence), "{errors}");
+
+    let text = |output: Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    };
+    let key = text(
+        dir.run(&["keys", "create", "--label", "a till", "--scope", "read"])
+            .await,
+    );
+    assert_eq!(ask(&process, &key).await.0, StatusCode::OK);
+    let list = text(dir.run(&["keys", "list"]).await);
+    let line = list
+        .lines()
+        .find(|line| line.ends_with("active  read  a till"))
+        .unwrap();
+    assert!(line.contains(&key[..7]) && !list.contains(&key), "{list}");
+    let (id, _) = line.split_once(' ').unwrap();
+
+    assert_eq!(text(dir.run(&["keys", "revoke", id]).await), "revoked");
+    let refused = async {
+        while ask(&process, &key).await.0 != StatusCode::UNAUTHORIZED {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    // Five seconds, and what a busy machine adds.
+    tokio::time::timeout(Duration::from_secs(10), refused)
+        .await
+        .expect("a revoked key still opens");
+    let list = text(dir.run(&["keys", "list"]).await);
+    assert!(
+        list.lines()
+            .any(|line| line.ends_with("revoked  read  a till")),
+        "{list}"
+    );
+    for id in [id, &Uuid::nil().to_string()] {
+        let again = dir.run(&["keys", "revoke", id]).await;
+        assert_eq!(again.status.code(), Some(1));
+        let errors = String::from_utf8(again.stderr).unwrap();
+        assert_eq!(errors, format!("tidewater: there is no active key {id}\n"));
+    }
+    assert!(process.terminate().await);
+}
+
+#[tokio::test]
+async fn what_was_stored_survives_kill_9_of_the_server_and_of_its_postgres() {
+    let dir = DataDir::new();
+    let process = dir.serve().await;
+    sell(&process, 2).await;
+
+    // The server leaves a PostgreSQL behind; the next server starts its own.
+    let left = dir.postmaster().unwrap();
+    process.kill().await;
+    let process = dir.serve().await;
+    assert_ne!(dir.postmaster(), Some(left));
+    assert_eq!(orders(&process).await, 2);
+    sell(&process, 1).await;
+
+    // The server starts a new PostgreSQL.
+    let killed = dir.postmaster().unwrap();
+    kill(killed, Signal::SIGKILL).unwrap();
+    let restarted = async {
+        while dir.postmaster().is_none_or(|pid| pid == killed) || !process.is_ready().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), restarted)
+        .await
+        .expect("the server does not get ready again");
+    assert_eq!(orders(&process).await, 3);
+    sell(&process, 1).await;
+    assert_eq!(orders(&process).await, 4);
+
+    // Both at once.
+    let killed = dir.postmaster().unwrap();
+    process.kill().await;
+    kill(killed, Signal::SIGKILL).unwrap();
+    let process = dir.serve().await;
+    assert_eq!(orders(&process).await, 4);
+    assert!(process.terminate().await);
+    assert_eq!(dir.postmaster(), None);
+}

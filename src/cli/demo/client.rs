@@ -5,16 +5,14 @@
 //! Sending twice is harmless, because a batch sent again carries the same event ids; that is why
 //! every failure that may pass is retried, even when the server may already have the batch.
 
-use super::catalogue::{CURRENCY, Product, decimal};
-use chrono::{DateTime, SecondsFormat, Utc};
+use super::catalogue::Product;
 use indicatif::ProgressBar;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
-use uuid::Uuid;
 
 const PUT_PRODUCTS: &str = "mutation PutProducts($products: [ProductInput!]!) { \
      putProducts(products: $products) { stored } }";
@@ -25,119 +23,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// A `Retry-After` beyond this is a mistake somewhere, not a wish to respect.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-
-/// What happened in the shop, as `POST /v1/batch` takes it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Event {
-    /// Unique; an event sent again under its id counts once.
-    #[serde(rename = "eventId")]
-    pub(crate) id: Uuid,
-    /// When it happened; the wire carries milliseconds.
-    #[serde(serialize_with = "milliseconds")]
-    pub(crate) timestamp: DateTime<Utc>,
-    /// Who did it.
-    #[serde(flatten)]
-    pub(crate) visitor: Visitor,
-    /// The visit it belongs to.
-    pub(crate) session_id: Uuid,
-    /// ISO country code.
-    pub(crate) region: &'static str,
-    /// How the visit came about.
-    pub(crate) channel: &'static str,
-    /// The campaign behind an email or an ad.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) campaign: Option<&'static str>,
-    /// What the shop notes besides.
-    pub(crate) properties: Value,
-    /// What was done.
-    #[serde(flatten)]
-    pub(crate) action: Action,
-}
-
-impl Event {
-    /// What a purchase brought in, in minor units; `None` for any other event.
-    pub(crate) fn revenue(&self) -> Option<i64> {
-        match &self.action {
-            Action::Purchase { lines, .. } => Some(lines.iter().map(|line| line.amount).sum()),
-            _ => None,
-        }
-    }
-}
-
-/// Who: an account, or a browser that has not said.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) enum Visitor {
-    /// A signed-in user.
-    #[serde(rename = "userId")]
-    User(String),
-    /// A browser.
-    #[serde(rename = "anonymousId")]
-    Anonymous(String),
-}
-
-/// The type of an event, with the fields that only this type has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Action {
-    /// A page was shown.
-    Pageview {
-        /// Its address.
-        url: String,
-    },
-    /// A product was looked at.
-    ProductView,
-    /// Something else was clicked.
-    Click,
-    /// A product went into the basket.
-    AddToCart,
-    /// The checkout was opened.
-    Checkout,
-    /// The basket was paid for.
-    Purchase {
-        /// The currency of every line.
-        currency: &'static str,
-        /// What was bought.
-        lines: Vec<Line>,
-    },
-    /// A visitor made an account.
-    SignUp,
-}
-
-impl Action {
-    /// A purchase in the shop's currency.
-    pub(crate) fn purchase(lines: Vec<Line>) -> Self {
-        Self::Purchase {
-            currency: CURRENCY,
-            lines,
-        }
-    }
-}
-
-/// One line of a purchase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Line {
-    /// The product bought.
-    pub(crate) product_id: String,
-    /// How many of it.
-    pub(crate) quantity: u32,
-    /// The line's total in minor units; the wire carries a decimal string.
-    #[serde(serialize_with = "decimal_string")]
-    pub(crate) amount: i64,
-}
-
-fn milliseconds<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
-fn decimal_string<S: Serializer>(minor: &i64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&decimal(*minor))
-}
 
 /// What became of a batch.
 #[derive(Debug, Default, Deserialize)]
@@ -401,7 +286,7 @@ mod tests {
         ])
         .await;
         let client = Client::new(&url, "secret", None, &ProgressBar::hidden());
-        let receipt = client.send_batch::<Event>(&[]).await.unwrap();
+        let receipt = client.send_batch::<Value>(&[]).await.unwrap();
         assert_eq!((receipt.accepted, receipt.rejected), (1, 1));
         assert_eq!(receipt.first_rejection().unwrap(), "BAD timestamp is late");
         let requests = serving.await.unwrap();
@@ -422,13 +307,13 @@ mod tests {
         );
         let (url, serving) = answering(vec![busy, busy]).await;
         let client = Client::new(&url, "secret", Some(2), &ProgressBar::hidden());
-        let error = client.send_batch::<Event>(&[]).await.unwrap_err();
+        let error = client.send_batch::<Value>(&[]).await.unwrap_err();
         assert!(error.to_string().contains("too many (QUOTA)"), "{error}");
         assert_eq!(serving.await.unwrap().len(), 2);
 
         let (url, serving) = answering(vec![("401 Unauthorized", "who?")]).await;
         let client = Client::new(&url, "wrong", None, &ProgressBar::hidden());
-        let error = client.send_batch::<Event>(&[]).await.unwrap_err();
+        let error = client.send_batch::<Value>(&[]).await.unwrap_err();
         assert!(matches!(
             error,
             ClientError::Refused {

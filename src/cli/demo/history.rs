@@ -5,7 +5,7 @@
 //! two days in a row, tells the shared days again and the server counts them once.
 
 use super::catalogue::Catalogue;
-use super::client::Event;
+use super::event::Event;
 use super::traffic::Traffic;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 

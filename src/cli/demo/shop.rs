@@ -7,7 +7,8 @@
 //! key.
 
 use super::catalogue::{CURRENCY, Catalogue, decimal};
-use super::client::{Client, ClientError, Event};
+use super::client::{Client, ClientError};
+use super::event::Event;
 use super::history;
 use super::traffic::Traffic;
 use chrono::{DateTime, Utc};

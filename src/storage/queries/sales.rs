@@ -9,6 +9,7 @@ use crate::storage::entity::sales_minute::Grain;
 
 /// What sales can be told apart by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "a set of four")]
 pub struct SalesGroups {
     /// By the products' category.
     pub category: bool,

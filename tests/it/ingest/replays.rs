@@ -193,13 +193,10 @@ async fn two_tenants_may_use_the_same_id() {
     };
     assert_eq!(statuses(&send().await.1), ["accepted"]);
     assert_eq!(statuses(&send().await.1), ["duplicate"]);
+    let per_tenant = "SELECT name, count(*) FROM event JOIN tenant USING (tenant_id) GROUP BY name";
     assert_eq!(
-        rows(
-            &app.db,
-            "SELECT tenant_id, count(*) FROM event GROUP BY tenant_id"
-        )
-        .await,
-        json!([{"tenant_id": 1, "count": 1}, {"tenant_id": 2, "count": 1}])
+        rows(&app.db, per_tenant).await,
+        json!([{"name": "default", "count": 1}, {"name": "other", "count": 1}])
     );
     assert_consistent(&app.db).await;
 }
