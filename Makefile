@@ -1,7 +1,7 @@
 # Shortcuts. The work is done by cargo and by the scripts in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: run test services services-stop bench fmt lint help
+.PHONY: run test services services-stop bench schema fmt lint help
 
 run: ## Build, start with a demo shop, send it traffic until Ctrl-C
 	@scripts/run
@@ -17,6 +17,9 @@ services-stop: ## Stop them and remove their data
 
 bench: ## Run the benchmarks, with PostgreSQL and Redis started for them
 	@scripts/services with cargo bench --locked --benches
+
+schema: ## Write schema.graphql anew
+	cargo run --locked --quiet -- schema > schema.graphql
 
 fmt: ## Format the code
 	cargo fmt --all

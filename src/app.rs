@@ -75,7 +75,7 @@ impl Home {
     /// When the private PostgreSQL cannot be started.
     pub async fn own(config: &Config) -> Result<Self, StartError> {
         let config = &config.database;
-        if let Some(url) = &config.database_url {
+        if let Some(url) = given(config.database_url.as_ref()) {
             let url = url.reveal().to_owned();
             return Ok(Self {
                 url,
@@ -213,7 +213,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
         let weak = |key: &Secret| key.reveal().chars().count() < keys::MIN_BOOTSTRAP_KEY;
-        if config.access.bootstrap_key.as_ref().is_some_and(weak) {
+        if given(config.access.bootstrap_key.as_ref()).is_some_and(weak) {
             return Err(StartError::WeakKey);
         }
         let operations = listen(config.http.metrics_listen).await?;
@@ -223,7 +223,7 @@ impl App {
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
-        let redis_url = config.database.redis_url.as_ref();
+        let redis_url = given(config.database.redis_url.as_ref());
         let services = Services::build(home.url(), redis_url, clock, stop.clone()).await?;
         let Services {
             db,
@@ -329,6 +329,11 @@ impl App {
     }
 }
 
+/// A setting that is set, and not to nothing.
+fn given(setting: Option<&Secret>) -> Option<&Secret> {
+    setting.filter(|text| !text.is_empty())
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| StartError::Listen(address, error))
@@ -363,7 +368,7 @@ async fn prepare_once(
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
     jobs::partitions::once(db, clock).await?;
-    if let Some(key) = &config.access.bootstrap_key {
+    if let Some(key) = given(config.access.bootstrap_key.as_ref()) {
         keys::bootstrap(db, key.reveal(), clock.now()).await?;
     }
     Ok(())

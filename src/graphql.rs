@@ -7,6 +7,7 @@
 
 pub mod context;
 mod errors;
+mod execute;
 mod limits;
 mod loaders;
 mod mutation;
@@ -22,6 +23,7 @@ use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 
 pub use errors::code_of;
+pub use execute::{SocketExecutor, execute};
 pub use loaders::Loaders;
 
 /// The schema with its resolvers.

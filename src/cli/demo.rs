@@ -127,7 +127,10 @@ async fn load_cdnow(shop: &Shop, file: &Path) -> Result<(), Failure> {
         if events.is_empty() {
             break;
         }
-        let events: Vec<serde_json::Value> = events.into_iter().map(|(_, event)| event).collect();
+        let readable = events.into_iter().map(|(line, event)| {
+            event.map_err(|why| format!("{}: line {line}: {why}", file.display()))
+        });
+        let events: Vec<serde_json::Value> = readable.collect::<Result<_, String>>()?;
         let rejection = shop.send(&events, &progress).await?;
         if let Some(reason) = rejection {
             return Err(format!("{}: {reason}", file.display()).into());

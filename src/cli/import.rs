@@ -10,14 +10,12 @@ mod csv;
 mod ndjson;
 pub(super) mod source;
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, stop_signal};
@@ -30,7 +28,7 @@ use crate::ingest::parse::parse_batch;
 use crate::ingest::{Ingest, Receipts, Status};
 use crate::storage::schema;
 use columns::Mapping;
-use source::{Lines, Source};
+use source::{Batch, Lines, Source};
 
 /// How many events go to the writer at once, and how many such batches are under way.
 const BATCH: usize = 2_000;
@@ -143,6 +141,9 @@ impl Import {
     }
 }
 
+/// A line's number, and what is wrong with it if it could not be read.
+type Line = (u64, Option<String>);
+
 /// What became of a file's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Totals {
@@ -168,8 +169,19 @@ impl std::fmt::Display for Totals {
 }
 
 impl Totals {
-    fn add(&mut self, lines: &VecDeque<u64>, receipts: &Receipts) {
-        for (line, receipt) in lines.iter().zip(&receipts.receipts) {
+    fn add(&mut self, lines: &[Line], receipts: &Receipts) {
+        let mut receipts = receipts.receipts.iter();
+        for (line, unreadable) in lines {
+            if let Some(why) = unreadable {
+                self.rejected += 1;
+                if self.rejected <= SHOWN {
+                    eprintln!("line {line}: {why}");
+                }
+                continue;
+            }
+            let Some(receipt) = receipts.next() else {
+                return;
+            };
             let counter = match receipt.status {
                 Status::Accepted => &mut self.accepted,
                 Status::Duplicate => &mut self.duplicates,
@@ -219,9 +231,12 @@ async fn store<L: Lines>(
 async fn take(
     ingest: &Ingest,
     tenant: TenantId,
-    events: Vec<(u64, Value)>,
-) -> Result<(VecDeque<u64>, Receipts), Failure> {
-    let (lines, events): (VecDeque<u64>, Vec<Value>) = events.into_iter().unzip();
+    batch: Batch,
+) -> Result<(Vec<Line>, Receipts), Failure> {
+    let (mut lines, mut events) = (Vec::with_capacity(batch.len()), Vec::new());
+    for (line, event) in batch {
+        lines.push((line, event.map(|event| events.push(event)).err()));
+    }
     let body = serde_json::to_vec(&events)?;
     let mut attempt = 0;
     loop {

@@ -9,6 +9,12 @@ use std::str::FromStr;
 pub struct Secret(String);
 
 impl Secret {
+    /// Whether there is nothing in it, as when a variable is set to nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The text itself, for the one who needs it.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -19,12 +19,20 @@ impl From<Problem> for Error {
     }
 }
 
-/// The code of an error in an answer. What the library itself refuses (a query that cannot be
-/// parsed, does not fit the schema or asks for too much) gets one here.
-pub fn code_of(error: &mut ServerError) -> Option<Code> {
-    let extensions = error.extensions.get_or_insert_default();
-    if let Some(Value::String(name)) = extensions.get("code") {
-        return Code::ALL.iter().copied().find(|code| code.name() == name);
+/// The code of an error in an answer.
+#[must_use]
+pub fn code_of(error: &ServerError) -> Option<Code> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(name) => Code::ALL.iter().copied().find(|code| code.name() == name),
+        _ => None,
+    }
+}
+
+/// Gives a code to what the library itself refuses: a query that cannot be parsed, does not fit
+/// the schema or asks for too much.
+pub(super) fn ensure_code(error: &mut ServerError) {
+    if code_of(error).is_some() {
+        return;
     }
     let too_much = error.message == "Query is too complex."
         || error.message == "Query is nested too deep."
@@ -38,6 +46,6 @@ pub fn code_of(error: &mut ServerError) -> Option<Code> {
     if too_much {
         code.sentence().clone_into(&mut error.message);
     }
+    let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", code.name());
-    Some(code)
 }

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::Data;
 use async_graphql::dataloader::DataLoader;
+use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::access::Identity;
@@ -23,17 +25,19 @@ use crate::storage::entity::{event, pageview, product, purchase, user};
 pub struct Loaders(pub Reports);
 
 impl Loaders {
-    /// What resolvers find in the context of a request by `identity`.
-    #[must_use]
-    pub fn data_for(&self, identity: Arc<Identity>) -> Data {
+    /// What resolvers find in the context of a request by `identity`; `spawn` runs the loads.
+    pub fn data_for<R>(
+        &self,
+        identity: Arc<Identity>,
+        spawn: impl Fn(BoxFuture<'static, ()>) -> R + Send + Sync + 'static,
+    ) -> Data {
         let loader = Loader {
             reports: self.0.clone(),
             tenant: identity.tenant,
         };
         let mut data = Data::default();
-        data.insert(
-            DataLoader::new(loader, tokio::spawn).delay(std::time::Duration::from_millis(5)),
-        );
+        // Who runs the loads decides when a batch is full, not a clock.
+        data.insert(DataLoader::new(loader, spawn).delay(Duration::ZERO));
         data.insert(identity);
         data
     }
@@ -66,12 +70,6 @@ impl async_graphql::dataloader::Loader<UserKey> for Loader {
     type Error = Problem;
 
     async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, user::Model>, Problem> {
-        eprintln!(
-            "LOAD {} {:?} {:?}",
-            std::any::type_name_of_val(keys),
-            keys.len(),
-            std::time::Instant::now()
-        );
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.users_with(self.tenant, &ids).await?;
         Ok(rows
@@ -89,12 +87,6 @@ impl async_graphql::dataloader::Loader<ProductKey> for Loader {
         &self,
         keys: &[ProductKey],
     ) -> Result<HashMap<ProductKey, product::Model>, Problem> {
-        eprintln!(
-            "LOAD {} {:?} {:?}",
-            std::any::type_name_of_val(keys),
-            keys.len(),
-            std::time::Instant::now()
-        );
         let ids: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
         let rows = self.reports.products_with(self.tenant, &ids).await?;
         Ok(rows
@@ -109,12 +101,6 @@ impl async_graphql::dataloader::Loader<EventKey> for Loader {
     type Error = Problem;
 
     async fn load(&self, keys: &[EventKey]) -> Result<HashMap<EventKey, event::Model>, Problem> {
-        eprintln!(
-            "LOAD {} {:?} {:?}",
-            std::any::type_name_of_val(keys),
-            keys.len(),
-            std::time::Instant::now()
-        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.events_at(self.tenant, &places).await?;
         Ok(rows
@@ -132,12 +118,6 @@ impl async_graphql::dataloader::Loader<PageviewsKey> for Loader {
         &self,
         keys: &[PageviewsKey],
     ) -> Result<HashMap<PageviewsKey, Vec<pageview::Model>>, Problem> {
-        eprintln!(
-            "LOAD {} {:?} {:?}",
-            std::any::type_name_of_val(keys),
-            keys.len(),
-            std::time::Instant::now()
-        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.pageviews_of(self.tenant, &places).await?;
         Ok(grouped(rows, |row| {
@@ -154,12 +134,6 @@ impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
         &self,
         keys: &[PurchasesKey],
     ) -> Result<HashMap<PurchasesKey, Vec<purchase::Model>>, Problem> {
-        eprintln!(
-            "LOAD {} {:?} {:?}",
-            std::any::type_name_of_val(keys),
-            keys.len(),
-            std::time::Instant::now()
-        );
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
         let rows = self.reports.purchases_of(self.tenant, &places).await?;
         Ok(grouped(rows, |row| {

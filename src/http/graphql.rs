@@ -1,5 +1,6 @@
 //! `POST /graphql`.
 
+use async_graphql::ServerError;
 use axum::body::Body;
 use axum::extract::State as Extract;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -12,12 +13,12 @@ use super::batch::read;
 use super::identity::Authenticated;
 use super::problem::{retry_after, status};
 use crate::error::{Code, Problem};
-use crate::graphql::code_of;
+use crate::graphql::{code_of, execute};
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
-/// Answers one request. Errors of the request as a whole have their code's status, with a GraphQL
-/// body; a query that ran answers 200, unless the server could not do its work.
+/// Answers one request, always with a GraphQL body. A query that ran answers 200, unless the server
+/// could not do its work; one that was refused answers its code's status.
 pub(super) async fn answer(
     Extract(state): Extract<State>,
     identity: Result<Authenticated, Problem>,
@@ -36,23 +37,22 @@ pub(super) async fn answer(
         })?;
         Ok((identity, request))
     };
-    let (identity, mut request) = match request.await {
+    let (identity, request) = match request.await {
         Ok(ready) => ready,
         Err(problem) => return refusal(&problem, kind),
     };
-    request.data = state.loaders.data_for(identity);
-    let mut response = state.schema.execute(request).await;
-    let codes: Vec<Option<Code>> = response.errors.iter_mut().map(code_of).collect();
+    let response = execute(&state.schema, &state.loaders, identity, request).await;
     let body = serde_json::to_string(&response).expect("an answer serialises");
     let mut answer = (StatusCode::OK, body).into_response();
     answer
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Some(code) = codes
-        .into_iter()
-        .flatten()
-        .find(|code| code.status() >= 500)
-    {
+    // A request that did not run has its code's status where the client can tell it from an answer.
+    let telling = |error: &&ServerError| {
+        let refused = kind == GRAPHQL_RESPONSE && error.path.is_empty();
+        refused || code_of(error).is_some_and(|code| code.status() >= 500)
+    };
+    if let Some(code) = response.errors.iter().find(telling).and_then(code_of) {
         *answer.status_mut() = status(code);
         if code.status() == 503 {
             let problem = Problem::new(code).retry_after(std::time::Duration::from_secs(2));

@@ -1,5 +1,6 @@
 //! `GET /graphql` as a WebSocket: subscriptions over graphql-transport-ws.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::http::{WebSocket as Protocol, WebSocketProtocols, WsMessage};
@@ -14,13 +15,16 @@ use super::State;
 use super::identity::bearer;
 use crate::access::Access;
 use crate::error::{Code, Problem};
-use crate::graphql::Loaders;
+use crate::graphql::{Loaders, SocketExecutor};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How large a message may be.
 const MAX_MESSAGE: usize = 256 * 1024;
 /// How long a new connection may be silent.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is asked whether the key was revoked.
+const RECHECK: Duration = Duration::from_secs(5);
 
 /// Turns a request into a socket.
 pub(super) async fn upgrade(
@@ -36,46 +40,82 @@ pub(super) async fn upgrade(
 }
 
 async fn serve(socket: WebSocket, state: State) {
-    let (mut sink, mut messages) = socket.split();
-    let Ok(first) = tokio::time::timeout(INIT_TIMEOUT, messages.next()).await else {
+    let (mut sink, messages) = socket.split();
+    let texts = messages.filter_map(|message| future::ready(message.ok().and_then(text_of)));
+    let mut texts = texts.boxed();
+    let Ok(first) = tokio::time::timeout(INIT_TIMEOUT, texts.next()).await else {
         let close = close(4408, "Connection initialisation timeout");
         let _ = sink.send(close).await;
         return;
     };
-    let texts = stream::iter(first).chain(messages);
-    let texts = texts.filter_map(|message| future::ready(message.ok().and_then(text_of)));
-    let (access, loaders) = (state.access, state.loaders);
-    let initialise = move |payload: Value| initialise(access, loaders, payload).boxed();
-    let protocol = Protocol::new(state.schema, texts.boxed(), WebSocketProtocols::GraphQLWS)
-        .on_connection_init(initialise);
+    let texts = stream::iter(first).chain(texts);
+    let guest = Arc::new(Guest {
+        access: state.access,
+        loaders: state.loaders,
+        key: OnceLock::new(),
+    });
+    let newcomer = Arc::clone(&guest);
+    let initialise = move |payload: Value| async move { newcomer.welcome(&payload).await }.boxed();
+    let protocol = Protocol::new(
+        SocketExecutor(state.schema),
+        texts,
+        WebSocketProtocols::GraphQLWS,
+    )
+    .on_connection_init(initialise);
     let mut answers = std::pin::pin!(protocol);
+    let mut recheck = tokio::time::interval(RECHECK);
     let mut welcomed = false;
-    while let Some(answer) = answers.next().await {
-        let message = match answer {
-            WsMessage::Text(text) => {
-                welcomed |= text.contains("connection_ack");
-                Message::Text(text.into())
+    loop {
+        let message = tokio::select! {
+            answer = answers.next() => match answer {
+                None => return,
+                Some(WsMessage::Text(text)) => {
+                    welcomed |= text.contains("connection_ack");
+                    Message::Text(text.into())
+                }
+                // The library's 1002 would say that the client broke the protocol.
+                Some(WsMessage::Close(1002, reason)) if !welcomed => close(4403, &reason),
+                Some(WsMessage::Close(code, reason)) => close(code, &reason),
+            },
+            _ = recheck.tick() => {
+                if guest.may_stay().await {
+                    continue;
+                }
+                close(4403, Code::UnknownKey.sentence())
             }
-            // The library's 1002 would say that the client broke the protocol.
-            WsMessage::Close(1002, reason) if !welcomed => close(4403, &reason),
-            WsMessage::Close(code, reason) => close(code, &reason),
         };
-        if sink.send(message).await.is_err() {
+        let is_last = matches!(message, Message::Close(_));
+        if sink.send(message).await.is_err() || is_last {
             return;
         }
     }
 }
 
-/// Who is asking: the payload is `{"authorization": "Bearer <key>"}`.
-async fn initialise(
+/// Who is at the other end.
+struct Guest {
     access: Access,
     loaders: Loaders,
-    payload: Value,
-) -> async_graphql::Result<async_graphql::Data> {
-    let key = payload.get("authorization").and_then(Value::as_str);
-    let key = key.and_then(bearer).ok_or(Problem::new(Code::MissingKey))?;
-    let identity = access.identify(&key).await?;
-    Ok(loaders.data_for(identity))
+    key: OnceLock<String>,
+}
+
+impl Guest {
+    /// Lets in who has a key: the payload is `{"authorization": "Bearer <key>"}`.
+    async fn welcome(&self, payload: &Value) -> async_graphql::Result<async_graphql::Data> {
+        let key = payload.get("authorization").and_then(Value::as_str);
+        let key = key.and_then(bearer).ok_or(Problem::new(Code::MissingKey))?;
+        let identity = self.access.identify(&key).await?;
+        let _ = self.key.set(key);
+        Ok(self.loaders.data_for(identity, tokio::spawn))
+    }
+
+    /// Whether the key was not revoked since; a database that is away throws nobody out.
+    async fn may_stay(&self) -> bool {
+        let Some(key) = self.key.get() else {
+            return true;
+        };
+        let known = self.access.identify(key).await;
+        !known.is_err_and(|problem| problem.code == Code::UnknownKey)
+    }
 }
 
 fn text_of(message: Message) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,16 +41,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What it takes in memory, roughly: texts and half a kibibyte an event.
+    /// What it takes in memory, roughly: its long texts, and half a kibibyte an event.
     fn weight_kib(&self) -> u32 {
-        let texts: usize = self.events.iter().map(|event| event.properties.len()).sum();
-        let lines: usize = self
-            .events
-            .iter()
-            .filter_map(|event| event.order.as_ref())
-            .map(|order| order.lines.len())
-            .sum();
-        let bytes = texts + 512 * self.events.len() + 64 * lines;
+        let texts = |event: &Event| {
+            let url = event.page_url.as_ref().map_or(0, String::len);
+            let lines = event.order.as_ref().map_or(0, |order| order.lines.len());
+            event.properties.len() + url + event.user.external_id.len() + 256 * lines
+        };
+        let bytes: usize = self.events.iter().map(|event| 512 + texts(event)).sum();
         u32::try_from(bytes / 1024 + 1)
             .unwrap_or(ROOM_KIB)
             .min(ROOM_KIB)
@@ -84,7 +83,31 @@ pub(super) struct Job {
     pub(super) batch: Batch,
     pub(super) answer: oneshot::Sender<Result<Vec<Written>, Problem>>,
     /// Given back when the batch is stored.
-    pub(super) _room: OwnedSemaphorePermit,
+    pub(super) _room: Room,
+}
+
+/// What a batch takes of the queue's room, until it is dropped.
+pub(super) struct Room {
+    _permit: OwnedSemaphorePermit,
+    weight: u32,
+    gauge: Gauge,
+}
+
+impl Room {
+    fn take(permit: OwnedSemaphorePermit, weight: u32, gauge: Gauge) -> Self {
+        gauge.increment(weight);
+        Self {
+            _permit: permit,
+            weight,
+            gauge,
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.gauge.decrement(self.weight);
+    }
 }
 
 /// Groups the batches of all requests into large transactions.
@@ -136,18 +159,16 @@ impl DirectLog {
     /// # Errors
     /// When nothing is acknowledged: there is no room, or the database is away.
     pub async fn append(&self, batch: Batch) -> Result<Vec<Written>, Problem> {
-        let room = Arc::clone(&self.room).acquire_many_owned(batch.weight_kib());
+        let weight = batch.weight_kib();
+        let room = Arc::clone(&self.room).acquire_many_owned(weight);
         let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else {
             return Err(Problem::new(Code::Overloaded).retry_after(COME_BACK));
         };
-        let waiting = ROOM_KIB as usize - self.room.available_permits();
-        #[allow(clippy::cast_precision_loss, reason = "a few thousand")]
-        self.metrics.ingest_queue_kib.set(waiting as f64);
         let (answer, answered) = oneshot::channel();
         let job = Job {
             batch,
             answer,
-            _room: room,
+            _room: Room::take(room, weight, self.metrics.ingest_queue_kib.clone()),
         };
         let stopping = |_| Problem::new(Code::ShuttingDown).retry_after(COME_BACK);
         self.jobs.send(job).map_err(stopping)?;

@@ -1,6 +1,7 @@
 //! Walks an event's properties once, without building them: checks that PostgreSQL can store them
 //! as jsonb and hashes them so that the order of keys makes no difference.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -8,6 +9,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How deep objects and arrays may nest.
 pub const MAX_DEPTH: u32 = 16;
+/// How many decimals PostgreSQL's numbers have at most, written without an exponent.
+const MAX_DECIMALS: i64 = 16_383;
 /// How many bytes the text of one event's properties may have.
 pub const MAX_BYTES: usize = 32 * 1024;
 
@@ -23,12 +26,39 @@ pub fn digest(json: &str) -> Result<u64, String> {
         return Err("the properties are not an object".to_owned());
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let walk = Walk { depth: 0 };
+    let some_float = Cell::new(false);
+    let walk = Walk {
+        depth: 0,
+        some_float: &some_float,
+    };
     let hash = walk
         .deserialize(&mut deserializer)
         .map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
+    if some_float.get() && !numbers_fit(json) {
+        return Err(format!(
+            "a number has more than {MAX_DECIMALS} decimals"
+        ));
+    }
     Ok(hash)
+}
+
+/// Whether PostgreSQL can store every number of this valid JSON: floats hide how they were written,
+/// `1e-20000` is read as 0.
+fn numbers_fit(json: &str) -> bool {
+    // Every second piece between quotes is a text, once those that are escaped are gone.
+    let plain = json.replace("\\\\", "").replace("\\\"", "");
+    let between = plain.split('"').step_by(2);
+    let mut numbers = between.flat_map(|piece| {
+        piece.split(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.' | 'e' | 'E'))
+    });
+    numbers.all(|number| {
+        let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        // What is no number is a letter of `true`, `false` or `null`.
+        let exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { 0 });
+        i64::try_from(decimals).is_ok_and(|decimals| decimals.saturating_sub(exponent) <= MAX_DECIMALS)
+    })
 }
 
 fn hash(kind: u64, bytes: &[u8]) -> u64 {
@@ -166,6 +196,9 @@ mod tests {
             r#"{"\u0000":1}"#,
             r#"{"a":"\ud800"}"#,
             r#"{"a":1e999}"#,
+            r#"{"a":1e-16384}"#,
+            r#"{"a":"\\","b":[true,0.5E-16383]}"#,
+            r#"{"a":1e-99999999999999999999}"#,
             "[]",
             "1",
             "",
@@ -173,6 +206,8 @@ mod tests {
         ] {
             assert!(digest(bad).is_err(), "{bad}");
         }
+        assert!(digest(r#"{"a":[1e-16383,0.5e-16382,"\"1e-99999",false,null]}"#).is_ok());
+        assert!(digest(&format!("{{\"a\":0.{}1}}", "0".repeat(16_383))).is_err());
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(20), "]".repeat(20));
         assert!(digest(&deep).unwrap_err().contains("nested deeper"));
         assert!(digest(&format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BYTES))).is_err());

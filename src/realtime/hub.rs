@@ -206,7 +206,7 @@ impl Keeper {
         let now = self.hub.clock.now();
         let mut window = SlidingWindow::new(length.seconds(), now.timestamp());
         let from = now - chrono::TimeDelta::seconds(length.seconds());
-        let (rows, snapshot) = live_sales(self.hub.db.reads(), tenant, currency, from).await?;
+        let (rows, snapshot) = live_sales(&self.hub.db, tenant, currency, from).await?;
         for row in rows {
             window.add(
                 row.second,

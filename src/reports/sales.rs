@@ -15,6 +15,7 @@ use crate::domain::event::PURCHASE;
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
 use crate::storage::queries::buyers::{BuyersRow, buyers};
 use crate::storage::queries::sales::{SalesRow, sales};
@@ -126,7 +127,8 @@ impl Reports {
         } = *question;
         let bounds = calendar::bounds(range, question.granularity, question.zone)?;
         let whole = [range.from, range.to];
-        let db = self.db.reads();
+        let snapshot = self.db.snapshot().await?;
+        let db = &snapshot;
 
         let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
         let rows = sales(db, tenant, &bounds, groups, limit + 1).await?;
@@ -163,6 +165,7 @@ impl Reports {
             .filter(|row| row.event_type == PURCHASE)
             .map(|row| row.late_events)
             .sum();
+        snapshot.commit().await.map_err(StorageError::from)?;
         let raw = question.buyers_in_total || question.buyers_per_bucket;
         Ok(SalesAnswer {
             currency,

@@ -8,6 +8,7 @@ use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::StorageError;
 use crate::storage::queries::traffic::traffic;
 use crate::storage::queries::visitors::visitors;
 
@@ -97,7 +98,8 @@ impl Reports {
             ..
         } = *question;
         let bounds = calendar::bounds(range, question.granularity, zone)?;
-        let db = self.db.reads();
+        let snapshot = self.db.snapshot().await?;
+        let db = &snapshot;
         // A bucket has a row for each type.
         let limit = 10 * MAX_BUCKETS;
         let rows = traffic(
@@ -137,6 +139,7 @@ impl Reports {
                 buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
             }
         }
+        snapshot.commit().await.map_err(StorageError::from)?;
         let raw = question.users_in_total || question.users_per_bucket;
         Ok(TrafficAnswer {
             range,

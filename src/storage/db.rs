@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    IsolationLevel, TransactionTrait,
+};
 
 use super::StorageError;
 
@@ -63,6 +66,17 @@ impl Db {
     #[must_use]
     pub fn reads(&self) -> &DatabaseConnection {
         &self.reads
+    }
+
+    /// To ask several questions of one moment: what is committed in between is in none of the
+    /// answers.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StorageError> {
+        let isolation = Some(IsolationLevel::RepeatableRead);
+        let access = Some(AccessMode::ReadOnly);
+        Ok(self.reads.begin_with_config(isolation, access).await?)
     }
 
     /// To store with.

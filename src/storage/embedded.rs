@@ -30,6 +30,8 @@ const ELSEWHERE: &str = "/var/lib/tidewater";
 const MAX_SOCKET_PATH: usize = 100;
 /// Recovery after a crash reads back at most what one checkpoint left.
 const START_TIMEOUT: Duration = Duration::from_mins(5);
+/// How often it may end at once when it is started.
+const START_ATTEMPTS: u32 = 10;
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const RESTART_AFTER: Duration = Duration::from_millis(500);
 
@@ -109,12 +111,8 @@ impl Embedded {
         site.make().await?;
         site.check_version().await?;
         site.stop_leftover().await?;
-        let mut child = site.spawn()?;
-        let prepared = async {
-            site.wait_until_ready(&mut child).await?;
-            site.ensure_database().await
-        };
-        if let Err(error) = prepared.await {
+        let mut child = site.start().await?;
+        if let Err(error) = site.ensure_database().await {
             stop_child(&mut child).await;
             return Err(error);
         }
@@ -214,16 +212,18 @@ struct Site {
 
 impl Site {
     fn prepare(data_dir: &Path, installation: Option<&Path>) -> Result<Self, EmbeddedError> {
-        let bin = find_programs(installation)?;
         let owner = Owner::find()?;
         let home = find_home(data_dir, owner)?;
         own_dir(&home, owner)?;
+        let bin = find_programs(installation, &home)?;
         let socket_dir = find_socket_dir(&home)?;
         own_dir(&socket_dir, owner)?;
         own_dir(&home.join("log"), owner)?;
-        let record = home.join("socket");
-        fs::write(&record, socket_dir.as_os_str().as_encoded_bytes())
-            .map_err(failed(record.display().to_string()))?;
+        for (name, path) in [("socket", &socket_dir), ("programs", &bin)] {
+            let record = home.join(name);
+            fs::write(&record, path.as_os_str().as_encoded_bytes())
+                .map_err(failed(record.display().to_string()))?;
+        }
         Ok(Self {
             bin,
             home,
@@ -369,6 +369,25 @@ impl Site {
             .map_err(failed(self.bin.join("postgres").display().to_string()))
     }
 
+    /// Starts it and waits until it answers. One that ends at once is tried again: the last
+    /// processes of a PostgreSQL that was killed may still hold its shared memory.
+    async fn start(&self) -> Result<Child, EmbeddedError> {
+        let mut attempt = 1;
+        loop {
+            let mut child = self.spawn()?;
+            let Err(error) = self.wait_until_ready(&mut child).await else {
+                return Ok(child);
+            };
+            let ended = child.try_wait().is_ok_and(|exit| exit.is_some());
+            if !ended || attempt == START_ATTEMPTS {
+                stop_child(&mut child).await;
+                return Err(error);
+            }
+            attempt += 1;
+            tokio::time::sleep(RESTART_AFTER).await;
+        }
+    }
+
     async fn wait_until_ready(&self, child: &mut Child) -> Result<(), EmbeddedError> {
         let ready = async {
             loop {
@@ -448,25 +467,40 @@ async fn stop_child(child: &mut Child) {
     }
 }
 
-/// The directory of PostgreSQL's programs.
-fn find_programs(installation: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
-    let candidate = match installation {
-        Some(installation) => installation
-            .canonicalize()
+/// The directory of PostgreSQL's programs: of the given installation, else of the one that was
+/// used the last time, else of the one on the PATH if it has pgvector.
+fn find_programs(installation: Option<&Path>, home: &Path) -> Result<PathBuf, EmbeddedError> {
+    let is_whole = |bin: &PathBuf| bin.join("postgres").exists() && bin.join("initdb").exists();
+    if let Some(installation) = installation {
+        let found = installation.canonicalize();
+        let bin = found
             .map_err(failed(installation.display().to_string()))?
-            .join("bin"),
-        None => {
-            let output = std::process::Command::new("pg_config")
-                .arg("--bindir")
-                .output();
-            let output = output.map_err(|_| EmbeddedError::NotInstalled)?;
-            PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-        }
-    };
-    if candidate.join("postgres").exists() && candidate.join("initdb").exists() {
-        return Ok(candidate);
+            .join("bin");
+        return Some(bin)
+            .filter(is_whole)
+            .ok_or(EmbeddedError::NotInstalled);
     }
-    Err(EmbeddedError::NotInstalled)
+    let last_time = fs::read_to_string(home.join("programs")).map(PathBuf::from);
+    if let Some(bin) = last_time.ok().filter(is_whole) {
+        return Ok(bin);
+    }
+    let ask = |what: &str| {
+        let output = std::process::Command::new("pg_config")
+            .arg(what)
+            .output()
+            .ok()?;
+        Some(PathBuf::from(
+            String::from_utf8_lossy(&output.stdout).trim(),
+        ))
+    };
+    let bin = ask("--bindir")
+        .filter(is_whole)
+        .ok_or(EmbeddedError::NotInstalled)?;
+    let vector = ask("--sharedir").map(|share| share.join("extension/vector.control"));
+    if !vector.is_some_and(|vector| vector.exists()) {
+        return Err(EmbeddedError::NoPgvector(bin));
+    }
+    Ok(bin)
 }
 
 /// Below the data directory, or where the owner can go, with a link to it.

@@ -29,7 +29,7 @@ fn batch(sender: usize, n: usize) -> Vec<Value> {
             format!("u{}", k % 5),
             format!("2026-03-01T{:02}:{:02}:00Z", n % 24, k % 60),
         );
-        if k % 3 == 0 {
+        if k.is_multiple_of(3) {
             return pageview(&user, &format!("/{sender}"), time);
         }
         let order = Order::of(["mug", "tea"][k % 2]).by(&user).at(time);

@@ -1,6 +1,7 @@
 //! Events in: what is accepted and where it goes, what is refused and why, what is done twice,
 //! and what happens while the database is away.
 
+mod bad_events;
 mod outages;
 mod partitions;
 mod receipts;

@@ -5,6 +5,7 @@
 //! `cargo test` works too.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod contracts;
 mod crash;

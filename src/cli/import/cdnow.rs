@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::source::{Lines, event_id};
+use super::source::{Lines, Numbered, event_id};
 use crate::cli::Failure;
 
 /// The log does not say what was bought, only how many.
@@ -19,7 +19,7 @@ pub(in crate::cli) struct Reader {
 }
 
 impl Lines for Reader {
-    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure> {
+    fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure> {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (customer, date, units, dollars) = match fields[..] {
             [] | ["customer_id", ..] => return Ok(Vec::new()),
@@ -36,14 +36,15 @@ impl Lines for Reader {
         let content = format!("cdnow/{customer}/{date}/{units}/{dollars}");
         let occurrence = self.seen.entry(content.clone()).or_default();
         *occurrence += 1;
-        Ok(vec![json!({
+        let event = json!({
             "eventId": event_id(&content, *occurrence),
             "type": "purchase",
             "timestamp": format!("{date}T12:00:00Z"),
             "userId": format!("cdnow-{customer}"),
             "currency": "USD",
             "lines": [{"productId": PRODUCT, "quantity": units, "amount": dollars}],
-        })])
+        });
+        Ok(vec![(number, event)])
     }
 }
 
@@ -54,21 +55,21 @@ mod tests {
     #[test]
     fn master_and_sample_agree_on_an_order() {
         let master = Reader::default()
-            .read(" 00004 19970101  2   29.33")
+            .read(1, " 00004 19970101  2   29.33")
             .unwrap();
         let sample = Reader::default()
-            .read(" 00004 0001 19970101  2   29.33")
+            .read(1, " 00004 0001 19970101  2   29.33")
             .unwrap();
         assert_eq!(master, sample);
-        assert_eq!(master[0]["timestamp"], "1997-01-01T12:00:00Z");
+        assert_eq!(master[0].1["timestamp"], "1997-01-01T12:00:00Z");
     }
 
     #[test]
     fn the_same_order_twice_is_two_orders() {
         let mut reader = Reader::default();
         let line = " 00004 19970101  2   29.33";
-        let (first, second) = (reader.read(line).unwrap(), reader.read(line).unwrap());
-        assert_ne!(first[0]["eventId"], second[0]["eventId"]);
+        let (first, second) = (reader.read(1, line).unwrap(), reader.read(1, line).unwrap());
+        assert_ne!(first[0].1["eventId"], second[0].1["eventId"]);
     }
 
     #[test]
@@ -76,11 +77,11 @@ mod tests {
         let mut reader = Reader::default();
         assert!(
             reader
-                .read(" customer_id  date number_of_cds  dollar_value")
+                .read(1, " customer_id  date number_of_cds  dollar_value")
                 .unwrap()
                 .is_empty()
         );
-        assert!(reader.read("00004 yesterday 2 29.33").is_err());
-        assert!(reader.read("hello").is_err());
+        assert!(reader.read(1, "00004 yesterday 2 29.33").is_err());
+        assert!(reader.read(1, "hello").is_err());
     }
 }

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::source::event_id;
+use super::source::{Numbered, event_id};
 use crate::cli::Failure;
 use crate::domain::money::Currency;
 
@@ -73,6 +73,7 @@ impl Mapping {
             currency,
             zone: self.timezone,
             open: None,
+            spoilt: None,
             seen: HashMap::new(),
         })
     }
@@ -86,12 +87,16 @@ pub(super) struct Columns {
     zone: Tz,
     /// The order that more lines may follow for.
     open: Option<Order>,
+    /// The order of which a line could not be read: nothing of it is stored.
+    spoilt: Option<String>,
     /// How often a content was seen, for orders without an id.
     seen: HashMap<String, u32>,
 }
 
 #[derive(Debug)]
 struct Order {
+    /// The line that it begins at.
+    number: u64,
     id: Option<String>,
     event: Value,
 }
@@ -100,8 +105,28 @@ impl Columns {
     /// Reads a line; answers the order that is complete now.
     pub(super) fn read(
         &mut self,
+        number: u64,
         column: impl Fn(&str) -> Option<String>,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Numbered, Failure> {
+        let id = self.maps.get("orderId").and_then(|name| column(name));
+        let id = id.filter(|id| !id.is_empty());
+        if id.is_some() && id == self.spoilt {
+            return Ok(Vec::new());
+        }
+        let result = self.read_line(number, id.clone(), column);
+        if result.is_err() && id.is_some() {
+            self.open.take_if(|open| open.id == id);
+            self.spoilt = id;
+        }
+        result
+    }
+
+    fn read_line(
+        &mut self,
+        number: u64,
+        id: Option<String>,
+        column: impl Fn(&str) -> Option<String>,
+    ) -> Result<Numbered, Failure> {
         let field = |name: &str| {
             self.maps
                 .get(name)
@@ -144,7 +169,6 @@ impl Columns {
         };
         let line = json!({"productId": need("productId")?, "quantity": quantity, "amount": amount});
 
-        let id = field("orderId");
         if let Some(open) = &mut self.open
             && id.is_some()
             && open.id == id
@@ -166,13 +190,18 @@ impl Columns {
             }
         }
         let finished = self.finish();
-        self.open = Some(Order { id, event });
+        self.open = Some(Order { number, id, event });
         Ok(finished)
     }
 
     /// Answers the order that is open.
-    pub(super) fn finish(&mut self) -> Vec<Value> {
-        let Some(Order { id, mut event }) = self.open.take() else {
+    pub(super) fn finish(&mut self) -> Numbered {
+        let Some(Order {
+            number,
+            id,
+            mut event,
+        }) = self.open.take()
+        else {
             return Vec::new();
         };
         let id = match id {
@@ -185,7 +214,7 @@ impl Columns {
             }
         };
         event["eventId"] = id.to_string().into();
-        vec![event]
+        vec![(number, event)]
     }
 
     fn time(&self, text: &str) -> Result<DateTime<Utc>, Failure> {
@@ -262,9 +291,10 @@ mod tests {
             ("n", "1"),
             ("each", "2"),
         ];
-        assert!(columns.read(row(&first)).unwrap().is_empty());
-        assert!(columns.read(row(&second)).unwrap().is_empty());
-        let order = columns.finish().remove(0);
+        assert!(columns.read(2, row(&first)).unwrap().is_empty());
+        assert!(columns.read(3, row(&second)).unwrap().is_empty());
+        let (number, order) = columns.finish().remove(0);
+        assert_eq!(number, 2);
         assert_eq!(order["timestamp"], "2026-07-01T08:00:00+00:00");
         assert_eq!(order["lines"][0]["amount"], "4.50");
         assert_eq!(order["lines"].as_array().unwrap().len(), 2);
@@ -285,12 +315,12 @@ mod tests {
                 ("sku", "a"),
                 ("total", "5"),
             ];
-            let mut events = columns.read(row(&line)).unwrap();
-            events.extend(columns.read(row(&line)).unwrap());
+            let mut events = columns.read(2, row(&line)).unwrap();
+            events.extend(columns.read(2, row(&line)).unwrap());
             events.extend(columns.finish());
             events
                 .into_iter()
-                .map(|event| event["eventId"].clone())
+                .map(|(_, event)| event["eventId"].clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(ids().len(), 2);

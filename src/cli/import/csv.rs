@@ -1,9 +1,7 @@
 //! Order lines as CSV (RFC 4180) with a header line; a field may not hold a line break.
 
-use serde_json::Value;
-
 use super::columns::Columns;
-use super::source::Lines;
+use super::source::{Lines, Numbered};
 use crate::cli::Failure;
 
 /// Reads CSV.
@@ -23,7 +21,7 @@ impl Reader {
 }
 
 impl Lines for Reader {
-    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure> {
+    fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure> {
         if line.is_empty() {
             return Ok(Vec::new());
         }
@@ -54,13 +52,13 @@ impl Lines for Reader {
             )
             .into());
         }
-        self.columns.read(|name| {
+        self.columns.read(number, |name| {
             let n = header.iter().position(|column| column == name)?;
             fields.get(n).cloned()
         })
     }
 
-    fn finish(&mut self) -> Vec<Value> {
+    fn finish(&mut self) -> Numbered {
         self.columns.finish()
     }
 }

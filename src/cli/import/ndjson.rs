@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::columns::{Columns, Mapping};
-use super::source::{Lines, event_id};
+use super::source::{Lines, Numbered, event_id};
 use crate::cli::Failure;
 
 /// Reads NDJSON.
@@ -27,7 +27,7 @@ impl Reader {
 }
 
 impl Lines for Reader {
-    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure> {
+    fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure> {
         if line.trim().is_empty() {
             return Ok(Vec::new());
         }
@@ -43,9 +43,9 @@ impl Lines for Reader {
                     let id = event_id(&format!("event/{line}"), *occurrence);
                     object.insert("eventId".to_owned(), id.to_string().into());
                 }
-                Ok(vec![value])
+                Ok(vec![(number, value)])
             }
-            Self::Orders(columns) => columns.read(|name| match object.get(name)? {
+            Self::Orders(columns) => columns.read(number, |name| match object.get(name)? {
                 Value::String(text) => Some(text.clone()),
                 Value::Null => None,
                 other => Some(other.to_string()),
@@ -53,7 +53,7 @@ impl Lines for Reader {
         }
     }
 
-    fn finish(&mut self) -> Vec<Value> {
+    fn finish(&mut self) -> Numbered {
         match self {
             Self::Events(_) => Vec::new(),
             Self::Orders(columns) => columns.finish(),

@@ -15,12 +15,19 @@ const MAX_LINE: u64 = 1024 * 1024;
 /// Where the ids of imported events come from.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9d5e_41b7_3f0c_4e5e_8a41_6a34_15a1_77c2);
 
+/// Events with the numbers of the lines that they begin at.
+pub(in crate::cli) type Numbered = Vec<(u64, Value)>;
+
+/// What was read: events with the numbers of the lines that they begin at, or what is wrong with a
+/// line that cannot be read.
+pub(in crate::cli) type Batch = Vec<(u64, Result<Value, String>)>;
+
 /// A format: turns lines into events.
 pub(in crate::cli) trait Lines {
-    /// Reads a line; answers the events that are complete now.
-    fn read(&mut self, line: &str) -> Result<Vec<Value>, Failure>;
+    /// Reads a line; answers the events that are complete now, or what is wrong with the line.
+    fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure>;
     /// Answers what is still open at the end of the file.
-    fn finish(&mut self) -> Vec<Value> {
+    fn finish(&mut self) -> Numbered {
         Vec::new()
     }
 }
@@ -68,8 +75,8 @@ impl<L: Lines> Source<L> {
         ProgressBar::new(self.size).with_style(style)
     }
 
-    /// The next events with their line numbers, about `size` of them; none at the end.
-    pub(in crate::cli) fn next_batch(&mut self, size: usize) -> Result<Vec<(u64, Value)>, Failure> {
+    /// The next events, about `size` of them; none at the end.
+    pub(in crate::cli) fn next_batch(&mut self, size: usize) -> Result<Batch, Failure> {
         let mut batch = Vec::with_capacity(size);
         let mut line = String::new();
         while batch.len() < size && !self.finished {
@@ -86,10 +93,15 @@ impl<L: Lines> Source<L> {
                 self.format.finish()
             } else {
                 let text = line.trim_end_matches(['\n', '\r']);
-                let events = self.format.read(text);
-                events.map_err(|error| self.at_line(&error))?
+                match self.format.read(self.line, text) {
+                    Ok(events) => events,
+                    Err(error) => {
+                        batch.push((self.line, Err(error.to_string().trim_end().to_owned())));
+                        continue;
+                    }
+                }
             };
-            batch.extend(events.into_iter().map(|event| (self.line, event)));
+            batch.extend(events.into_iter().map(|(line, event)| (line, Ok(event))));
         }
         Ok(batch)
     }

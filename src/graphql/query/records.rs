@@ -4,7 +4,7 @@ use async_graphql::{Context, InputObject, Object, Result};
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::domain::event::user_id;
+use crate::domain::event::{EventType, user_id};
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::list_cost;
@@ -81,20 +81,24 @@ fn word(text: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
+/// The types as they are stored: `page_view` is `pageview`.
+fn types(names: Vec<String>) -> Result<Vec<String>, Problem> {
+    let parse = |name: String| EventType::parse(&name).map(|known| known.as_str().to_owned());
+    let parsed: Option<Vec<String>> = names.into_iter().map(parse).collect();
+    parsed
+        .filter(|types| types.len() <= MAX_LISTED)
+        .ok_or_else(|| {
+            let detail = format!("`types` lists at most {MAX_LISTED} types of events.");
+            Problem::with(Code::InvalidFilter, detail)
+        })
+}
+
 impl TryFrom<EventFilter> for RecordFilter {
     type Error = Problem;
 
     fn try_from(filter: EventFilter) -> Result<Self, Problem> {
-        if filter.types.as_ref().is_some_and(|types| {
-            types.len() > MAX_LISTED || types.iter().any(|name| name.contains('\0'))
-        }) {
-            return Err(Problem::with(
-                Code::InvalidFilter,
-                format!("`types` lists at most {MAX_LISTED} types."),
-            ));
-        }
         Ok(Self {
-            types: filter.types,
+            types: filter.types.map(types).transpose()?,
             range: range(filter.range)?,
             user_id: filter.user_id,
             region: word(filter.region)?,
@@ -153,17 +157,19 @@ impl RecordQueries {
         Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
     }
 
-    /// The user with this id, or the one that events name by this `userId` (`externalId`).
+    /// The user with this id, or the one that events name by this `userId` (`externalId`), or with
+    /// `anonymous` by this `anonymousId`.
     async fn user(
         &self,
         ctx: &Context<'_>,
         id: Option<Uuid>,
         external_id: Option<String>,
+        #[graphql(default)] anonymous: bool,
     ) -> Result<Option<User>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let id = match (id, external_id) {
             (Some(id), None) => id,
-            (None, Some(name)) => user_id(tenant, &name, false),
+            (None, Some(name)) => user_id(tenant, &name, anonymous),
             _ => {
                 return Err(Problem::with(
                     Code::InvalidFilter,

@@ -1,7 +1,7 @@
 //! How many different users bought, per bucket and group?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use super::sales::SalesGroups;
 use crate::domain::money::Currency;
@@ -43,7 +43,7 @@ const SQL: &str = "
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn buyers(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
     currency: Currency,
     bounds: &[DateTime<Utc>],

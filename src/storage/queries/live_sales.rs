@@ -1,11 +1,11 @@
 //! What was sold since a moment, second by second, and which transactions does the answer see?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use sea_orm::{DbBackend, FromQueryResult, Statement};
 
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
-use crate::storage::StorageError;
+use crate::storage::{Db, StorageError};
 
 /// The sales of one second and product; the first row of a second carries its orders.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -78,19 +78,13 @@ const SQL: &str = "
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn live_sales(
-    db: &DatabaseConnection,
+    db: &Db,
     tenant: TenantId,
     currency: Currency,
     from: DateTime<Utc>,
 ) -> Result<(Vec<LiveSalesRow>, Snapshot), StorageError> {
-    use sea_orm::{AccessMode, IsolationLevel, TransactionTrait};
     // One snapshot for both statements.
-    let transaction = db
-        .begin_with_config(
-            Some(IsolationLevel::RepeatableRead),
-            Some(AccessMode::ReadOnly),
-        )
-        .await?;
+    let transaction = db.snapshot().await?;
     let values = [tenant.0.into(), currency.code().into(), from.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     let rows = LiveSalesRow::find_by_statement(statement)

@@ -1,7 +1,7 @@
 //! What was sold, per bucket and group?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
@@ -79,7 +79,7 @@ pub const SQL: &str = "
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn sales(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
     groups: SalesGroups,

@@ -1,7 +1,7 @@
 //! What happened, per bucket and type of event?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
@@ -40,7 +40,7 @@ const SQL: &str = "
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn traffic(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
     limit: i64,

@@ -1,7 +1,7 @@
 //! How many different users did anything, per bucket?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
@@ -28,7 +28,7 @@ const SQL: &str = "
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn visitors(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
 ) -> Result<Vec<VisitorsRow>, StorageError> {

@@ -16,7 +16,7 @@ async fn until_ready(app: &TestApp) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), ready)
+    tokio::time::timeout(Duration::from_mins(1), ready)
         .await
         .expect("the server does not get ready again");
 }
@@ -95,7 +95,7 @@ async fn batches_on_their_way_when_the_database_goes_are_stored_once_in_the_end(
                         return;
                     }
                     StatusCode::SERVICE_UNAVAILABLE => {
-                        tokio::time::sleep(Duration::from_millis(100)).await
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                     other => panic!("{other}: {answer}"),
                 }

@@ -39,7 +39,7 @@ async fn pages(app: &TestApp, list: &str, id: &str, size: usize, forward: bool) 
 /// their hour at one instant.
 async fn fill(app: &TestApp) {
     let at = |n: u32| {
-        let minute = if n % 7 == 0 { n } else { 0 };
+        let minute = if n.is_multiple_of(7) { n } else { 0 };
         format!("2026-03-01T{:02}:{minute:02}:00Z", n / 10)
     };
     let orders = (0..23).map(|n| {

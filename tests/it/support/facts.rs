@@ -1,5 +1,7 @@
 //! What must hold in every database, whatever was sent, refused, killed or replayed.
 
+use sea_orm::sqlx;
+
 use super::TestDb;
 
 /// Rows of the rollups that differ from what the facts say, or that one of the two lacks.
@@ -53,11 +55,42 @@ const TWICE: &str = "
 /// Every rollup row is the sum of its facts, every row has the rows that it belongs to, and no
 /// event is stored twice.
 pub async fn assert_consistent(db: &TestDb) {
-    for (what, sql) in [
-        ("rollups that differ from the facts", WRONG_ROLLUPS),
-        ("orphans", ORPHANS),
-        ("events stored twice", TWICE),
+    assert_eq!(
+        inconsistencies(db).await,
+        [0; 3],
+        "rollups that differ from the facts, orphans, events stored twice"
+    );
+}
+
+async fn inconsistencies(db: &TestDb) -> [i64; 3] {
+    [
+        db.number(WRONG_ROLLUPS).await,
+        db.number(ORPHANS).await,
+        db.number(TWICE).await,
+    ]
+}
+
+#[tokio::test]
+async fn what_does_not_hold_is_found() {
+    for (damage, expected) in [
+        (
+            "UPDATE sales_minute SET units = units + 1 WHERE grain = 1",
+            [2, 0, 0],
+        ),
+        ("DELETE FROM traffic_minute", [1, 0, 0]),
+        (r#"DELETE FROM "user""#, [0, 1, 0]),
+        ("DELETE FROM idempotency_key", [0, 1, 0]),
+        ("DELETE FROM purchase WHERE product_id = 'tea'", [5, 0, 0]),
+        ("DELETE FROM event", [1, 3, 0]),
     ] {
-        assert_eq!(db.number(sql).await, 0, "{what}");
+        let app = super::TestApp::start().await;
+        app.accept(&[super::Order::of("mug").and("tea", 1, "2").event()])
+            .await;
+        assert_consistent(&app.db).await;
+        sqlx::raw_sql(damage)
+            .execute(&mut app.db.connect().await)
+            .await
+            .unwrap();
+        assert_eq!(inconsistencies(&app.db).await, expected, "{damage}");
     }
 }
