@@ -11,6 +11,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub const MAX_DEPTH: u32 = 16;
 /// How many decimals PostgreSQL's numbers have at most, written without an exponent.
 const MAX_DECIMALS: i64 = 16_383;
+/// More than a finite float of [`MAX_BYTES`] needs; PostgreSQL refuses `0e9999999999`.
+const MAX_EXPONENT: i64 = 100_000;
 /// How many bytes the text of one event's properties may have.
 pub const MAX_BYTES: usize = 32 * 1024;
 
@@ -37,7 +39,7 @@ pub fn digest(json: &str) -> Result<u64, String> {
     deserializer.end().map_err(|error| error.to_string())?;
     if some_float.get() && !numbers_fit(json) {
         return Err(format!(
-            "a number has more than {MAX_DECIMALS} decimals"
+            "a number has more than {MAX_DECIMALS} decimals, or its exponent is too large"
         ));
     }
     Ok(hash)
@@ -54,10 +56,17 @@ fn numbers_fit(json: &str) -> bool {
     });
     numbers.all(|number| {
         let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-        // What is no number is a letter of `true`, `false` or `null`.
-        let exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { i64::MIN } else { 0 });
-        i64::try_from(decimals).is_ok_and(|decimals| decimals.saturating_sub(exponent) <= MAX_DECIMALS)
+        let decimals = digits
+            .split_once('.')
+            .map_or(0, |(_, decimals)| decimals.len());
+        // The last letter of `true` and `false` is no exponent.
+        let exponent = if exponent.is_empty() {
+            0
+        } else {
+            exponent.parse().unwrap_or(i64::MIN)
+        };
+        let decimals = i64::try_from(decimals).unwrap_or(i64::MAX);
+        exponent <= MAX_EXPONENT && decimals.saturating_sub(exponent) <= MAX_DECIMALS
     })
 }
 
@@ -77,22 +86,25 @@ mod kind {
 }
 
 #[derive(Clone, Copy)]
-struct Walk {
+struct Walk<'a> {
     depth: u32,
+    /// Set at the first number with a point or an exponent.
+    some_float: &'a Cell<bool>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}")));
         }
         Ok(Self {
             depth: self.depth + 1,
+            some_float: self.some_float,
         })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk {
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = u64;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
@@ -100,7 +112,7 @@ impl<'de> DeserializeSeed<'de> for Walk {
     }
 }
 
-impl<'de> Visitor<'de> for Walk {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = u64;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,6 +136,7 @@ impl<'de> Visitor<'de> for Walk {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<u64, E> {
+        self.some_float.set(true);
         Ok(hash(kind::NUMBER, value.to_string().as_bytes()))
     }
 
@@ -197,6 +210,7 @@ mod tests {
             r#"{"a":"\ud800"}"#,
             r#"{"a":1e999}"#,
             r#"{"a":1e-16384}"#,
+            r#"{"a":0e9999999999}"#,
             r#"{"a":"\\","b":[true,0.5E-16383]}"#,
             r#"{"a":1e-99999999999999999999}"#,
             "[]",

@@ -1,6 +1,10 @@
 //! The socket that subscriptions come through: graphql-transport-ws.
 
 use serde_json::json;
+use tidewater::access::{Scope, keys};
+use tidewater::clock::Clock;
+use tidewater::domain::tenant::TenantId;
+use tidewater::storage::Db;
 
 use crate::support::{KEY, Order, Subscription, TestApp};
 
@@ -78,4 +82,30 @@ async fn a_ping_is_answered() {
     assert_eq!(socket.hear().await, Ok(json!({"type": "connection_ack"})));
     socket.say(json!({"type": "ping"})).await;
     assert_eq!(socket.hear().await, Ok(json!({"type": "pong"})));
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_its_subscriptions() {
+    let app = TestApp::start().await;
+    let db = Db::open(&app.db.url(), |_| ()).await.unwrap();
+    let now = Clock::System.now();
+    let tenant = keys::ensure_tenant(&db, keys::DEFAULT_TENANT)
+        .await
+        .unwrap();
+    let tenant = TenantId(tenant.tenant_id);
+    let key = keys::create(&db, tenant, "dashboard", &[Scope::Read], now)
+        .await
+        .unwrap();
+    let query = "subscription { liveSales(window: ONE_HOUR) { orders } }";
+    let mut dashboard = Subscription::begin(&app.url, &key, query).await;
+    dashboard.next().await;
+
+    let listed = keys::list(&db, tenant).await.unwrap();
+    let id = listed
+        .iter()
+        .find(|key| key.label == "dashboard")
+        .unwrap()
+        .api_key_id;
+    assert!(keys::revoke(&db, id, now).await.unwrap());
+    assert_eq!(dashboard.hear().await, Err(4403));
 }
