@@ -33,7 +33,7 @@ use source::{Batch, Lines, Source};
 /// How many events go to the writer at once, and how many such batches are under way.
 const BATCH: usize = 2_000;
 const IN_FLIGHT: usize = 4;
-/// How many rejected lines are shown.
+/// How many lines that are not stored are shown.
 const SHOWN: u64 = 10;
 /// How long an import waits for a database that is away.
 const PATIENCE: u32 = 60;
@@ -51,7 +51,7 @@ pub(super) struct Import {
 #[derive(Debug, Subcommand)]
 enum Format {
     /// CDNOW's transaction log: CDNOW_master.txt or CDNOW_sample.txt. Its dates become noon UTC,
-    /// so that an order falls on its own date in every time zone.
+    /// so that an order falls on its own date from UTC-12 to UTC+11.
     Cdnow {
         /// The file.
         file: PathBuf,
@@ -130,12 +130,9 @@ impl Import {
         };
         let totals = result?;
         println!("{totals}");
-        if totals.rejected > 0 {
-            return Err(format!(
-                "{} events were rejected; the others are stored",
-                totals.rejected
-            )
-            .into());
+        let left_out = totals.rejected + totals.conflicts;
+        if left_out > 0 {
+            return Err(format!("{left_out} events are not stored; the others are").into());
         }
         Ok(())
     }
@@ -174,7 +171,7 @@ impl Totals {
         for (line, unreadable) in lines {
             if let Some(why) = unreadable {
                 self.rejected += 1;
-                if self.rejected <= SHOWN {
+                if self.rejected + self.conflicts <= SHOWN {
                     eprintln!("line {line}: {why}");
                 }
                 continue;
@@ -189,7 +186,8 @@ impl Totals {
                 Status::Rejected => &mut self.rejected,
             };
             *counter += 1;
-            if receipt.status == Status::Rejected && self.rejected <= SHOWN {
+            let left_out = matches!(receipt.status, Status::Conflict | Status::Rejected);
+            if left_out && self.rejected + self.conflicts <= SHOWN {
                 let path = receipt.path.as_deref().unwrap_or("the event");
                 let message = receipt.message.as_deref().unwrap_or_default();
                 eprintln!("line {line}: {path}: {message}");

@@ -233,3 +233,28 @@ async fn an_order_with_a_bad_line_is_left_out_whole_and_comes_when_the_file_is_m
     }
     assert_eq!(db.number("SELECT count(*) FROM purchase").await, 9);
 }
+
+#[tokio::test]
+async fn an_order_whose_lines_come_apart_is_named_as_a_conflict_and_fails_the_import() {
+    let csv = "no,when,who,sku,n,each,land\n\
+        7,2026-03-01 10:00:00,ada,mug,1,5.00,DE\n\
+        8,2026-03-01 11:00:00,bob,tea,1,4.00,DE\n\
+        7,2026-03-01 10:00:00,ada,tea,1,4.00,DE\n";
+    let (_directory, path) = file("orders.csv", csv);
+    let db = TestDb::migrated().await;
+    let path = path.to_str().unwrap();
+    let output = import(&db, &[&["csv", path], &MAPS[..]].concat())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap().trim(),
+        "2 accepted, 0 duplicates, 1 conflicts, 0 rejected"
+    );
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("line 4:")
+    );
+}

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{AccessConfig, Config, DatabaseConfig, HttpConfig, LogConfig};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{KEY, Subscription, TestDb};
@@ -22,8 +21,6 @@ pub struct TestApp {
     /// The database; shared by servers that run side by side.
     pub db: Arc<TestDb>,
     client: Client,
-    stop: CancellationToken,
-    running: JoinHandle<()>,
 }
 
 impl TestApp {
@@ -58,23 +55,15 @@ impl TestApp {
             .unwrap();
         let url = format!("http://{}", app.api_address().unwrap());
         let operations_url = format!("http://{}", app.operations_address().unwrap());
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(app.run_until_stopped(stop.clone()));
+        // It ends with the test's runtime.
+        tokio::spawn(app.run_until_stopped(CancellationToken::new()));
         let client = Client::builder().no_proxy().build().unwrap();
         Self {
             url,
             operations_url,
             db,
             client,
-            stop,
-            running,
         }
-    }
-
-    /// Stops it as an operator would.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.running.await.unwrap();
     }
 
     /// A request with the admin key.

@@ -1,5 +1,7 @@
 //! Builders of events.
 
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,8 +28,8 @@ impl Order {
     }
 
     /// Bought at this time.
-    pub fn at(self, time: impl ToString) -> Self {
-        self.with("timestamp", time.to_string())
+    pub fn at(self, time: impl Display) -> Self {
+        self.with("timestamp", format!("{time}"))
     }
 
     /// Its first line's total.
@@ -62,9 +64,9 @@ impl Order {
 }
 
 /// A pageview by an anonymous visitor.
-pub fn pageview(visitor: &str, url: &str, time: impl ToString) -> Value {
+pub fn pageview(visitor: &str, url: &str, time: impl Display) -> Value {
     json!({
-        "eventId": Uuid::new_v4(), "type": "pageview", "timestamp": time.to_string(),
+        "eventId": Uuid::new_v4(), "type": "pageview", "timestamp": format!("{time}"),
         "anonymousId": visitor, "url": url,
     })
 }

@@ -50,7 +50,7 @@ impl Process {
             url: format!("http://127.0.0.1:{api}"),
             child: command.spawn().unwrap(),
         };
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = Instant::now() + Duration::from_mins(1);
         while !process.is_ready().await {
             assert!(
                 process.child.try_wait().unwrap().is_none(),
@@ -83,11 +83,6 @@ impl Process {
         )
         .unwrap();
         self.child.wait().await.unwrap().success()
-    }
-
-    /// The process's id.
-    pub fn id(&self) -> u32 {
-        self.child.id().unwrap()
     }
 }
 
