@@ -2,33 +2,33 @@
 //!
 //! The map. Who may import whom is written in docs/ARCHITECTURE.md and enforced by a test.
 
-/// Who: API keys and what they open.
+// Who: API keys and what they open.
 pub mod access;
-/// The one place that wires.
+// The one place that wires.
 pub mod app;
-/// The command line.
+// The command line.
 pub mod cli;
-/// The one place that reads the wall clock.
+// The one place that reads the wall clock.
 pub mod clock;
-/// Every setting: parse, validate, redact.
+// Every setting: parse, validate, redact.
 pub mod config;
-/// The words of the field as types; pure.
+// The words of the field as types; pure.
 pub mod domain;
-/// The table of error codes.
+// The table of error codes.
 pub mod error;
-/// The GraphQL face.
+// The GraphQL face.
 pub mod graphql;
-/// The HTTP edge.
+// The HTTP edge.
 pub mod http;
-/// Events in: parse → validate → log → store → publish.
+// Events in: parse → validate → log → store → publish.
 pub mod ingest;
-/// What has to be done from time to time.
+// What has to be done from time to time.
 pub mod jobs;
-/// What is being sold right now: bus, windows, fan-out.
+// What is being sold right now: bus, windows, fan-out.
 pub mod realtime;
-/// Answers questions: storage → sums → provenance.
+// Answers questions: storage → sums → provenance.
 pub mod reports;
-/// PostgreSQL: tables, questions, writes.
+// PostgreSQL: tables, questions, writes.
 pub mod storage;
-/// Logs and metrics.
+// Logs and metrics.
 pub mod telemetry;
