@@ -107,7 +107,7 @@ impl Access {
     }
 
     async fn look_up(&self, hash: Hash) -> Result<Option<Arc<Identity>>, StorageError> {
-        let Some((key, tenant)) = find(self.db.reads(), &hash).await? else {
+        let Some((key, tenant)) = find(self.db.control(), &hash).await? else {
             return Ok(None);
         };
         let currency = Currency::from_code(&tenant.reporting_currency)

@@ -11,7 +11,7 @@ use crate::access::{Access, keys};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::graphql::{self, Loaders};
-use crate::http::{self, Readiness};
+use crate::http::{self, Bodies, Readiness, Sockets};
 use crate::ingest::Ingest;
 use crate::ingest::log::DirectLog;
 use crate::jobs;
@@ -75,7 +75,7 @@ impl Home {
     /// When the private PostgreSQL cannot be started.
     pub async fn own(config: &Config) -> Result<Self, StartError> {
         let config = &config.database;
-        if let Some(url) = given(config.database_url.as_ref()) {
+        if let Some(url) = config.database_url() {
             let url = url.reveal().to_owned();
             return Ok(Self {
                 url,
@@ -140,6 +140,8 @@ pub struct Services {
     pub bus: Bus,
     /// Ends the writers once all is stored.
     drain: CancellationToken,
+    /// Ends what carries the bus.
+    stop: CancellationToken,
     writers: JoinSet<()>,
 }
 
@@ -152,13 +154,13 @@ impl Services {
         url: &str,
         redis_url: Option<&Secret>,
         clock: Clock,
-        stop: CancellationToken,
     ) -> Result<Self, StartError> {
+        let stop = CancellationToken::new();
         let metrics = Metrics::default();
         let statement_seconds = metrics.read_statement_seconds.clone();
         let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
         let bus = match redis_url {
-            Some(url) => Bus::redis(url.reveal(), db.clone(), metrics.clone(), stop)?,
+            Some(url) => Bus::redis(url.reveal(), db.clone(), metrics.clone(), stop.clone())?,
             None => Bus::local(metrics.clone()),
         };
         let drain = CancellationToken::new();
@@ -171,6 +173,7 @@ impl Services {
             ingest,
             bus,
             drain,
+            stop,
             writers,
         })
     }
@@ -179,13 +182,19 @@ impl Services {
     pub async fn close(self) {
         let Self {
             db,
+            bus,
             drain,
+            stop,
             mut writers,
             ..
         } = self;
         drain.cancel();
         while writers.join_next().await.is_some() {}
-        db.close().await;
+        bus.flush().await;
+        stop.cancel();
+        if tokio::time::timeout(DRAIN, db.close()).await.is_err() {
+            tracing::warn!("some statements did not end in time");
+        }
     }
 }
 
@@ -213,7 +222,7 @@ impl App {
     /// See [`StartError`].
     pub async fn build(config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
         let weak = |key: &Secret| key.reveal().chars().count() < keys::MIN_BOOTSTRAP_KEY;
-        if given(config.access.bootstrap_key.as_ref()).is_some_and(weak) {
+        if config.access.bootstrap_key().is_some_and(weak) {
             return Err(StartError::WeakKey);
         }
         let operations = listen(config.http.metrics_listen).await?;
@@ -223,8 +232,8 @@ impl App {
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
-        let redis_url = given(config.database.redis_url.as_ref());
-        let services = Services::build(home.url(), redis_url, clock, stop.clone()).await?;
+        let redis_url = config.database.redis_url();
+        let services = Services::build(home.url(), redis_url, clock).await?;
         let Services {
             db,
             clock,
@@ -247,6 +256,8 @@ impl App {
             ingest: ingest.clone(),
             access: Access::new(db.clone()),
             readiness: Readiness::new(reports),
+            sockets: Sockets::default(),
+            bodies: Bodies::default(),
             metrics: metrics.clone(),
         };
         Ok(Self {
@@ -305,18 +316,19 @@ impl App {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!("listening on http://{address}");
             }
-            let serving = http::serve(
-                listener,
-                http::router(state),
-                token.clone().cancelled_owned(),
-            );
-            tokio::pin!(serving);
+            let sockets = state.sockets.clone();
+            let stopped = token.clone().cancelled_owned();
+            let serving = http::serve(listener, http::router(state), stopped);
+            let too_late = async {
+                token.cancelled().await;
+                sockets.close().await;
+                tokio::time::sleep(DRAIN).await;
+            };
             tokio::select! {
-                () = &mut serving => {}
-                () = async { token.cancelled().await; tokio::time::sleep(DRAIN).await } => {
-                    tracing::warn!("some requests did not finish in time");
-                }
+                () = serving => {}
+                () = too_late => tracing::warn!("some requests did not finish in time"),
             }
+            sockets.close().await;
         } else {
             drop(state);
             token.cancelled().await;
@@ -327,11 +339,6 @@ impl App {
         services.close().await;
         home.close().await;
     }
-}
-
-/// A setting that is set, and not to nothing.
-fn given(setting: Option<&Secret>) -> Option<&Secret> {
-    setting.filter(|text| !text.is_empty())
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -368,7 +375,7 @@ async fn prepare_once(
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
     jobs::partitions::once(db, clock).await?;
-    if let Some(key) = given(config.access.bootstrap_key.as_ref()) {
+    if let Some(key) = config.access.bootstrap_key() {
         keys::bootstrap(db, key.reveal(), clock.now()).await?;
     }
     Ok(())

@@ -64,7 +64,7 @@ codes! {
     InvalidText "invalid_text" 422 "The text is empty, too long, or holds a NUL character.";
     InvalidUrl "invalid_url" 422 "The URL is empty, too long, or holds spaces or control characters.";
     InvalidCurrency "invalid_currency" 422 "The currency is not an ISO 4217 code such as USD.";
-    InvalidAmount "invalid_amount" 422 "The amount is not a decimal number from 0 to 1 000 000 000 000.";
+    InvalidAmount "invalid_amount" 422 "The amount is not a plain decimal number, negative, or more than 1 000 000 000 000 minor units (10 billion dollars).";
     TooManyDecimals "too_many_decimals" 422 "The amount has more decimals than its currency has.";
     InvalidQuantity "invalid_quantity" 422 "The quantity is not a whole number from 1 to 1 000 000.";
     InvalidLines "invalid_lines" 422 "An order has 1 to 500 lines.";

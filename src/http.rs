@@ -4,6 +4,7 @@
 //! with its handler, a line in [`router`].
 
 mod batch;
+mod body;
 mod graphiql;
 mod graphql;
 mod health;
@@ -28,7 +29,9 @@ use crate::graphql::{Loaders, Schema};
 use crate::ingest::Ingest;
 use crate::telemetry::metrics::Metrics;
 
+pub use body::Bodies;
 pub use health::Readiness;
+pub use socket::Sockets;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -44,6 +47,10 @@ pub struct State {
     pub access: Access,
     /// Tells whether the server can work.
     pub readiness: Readiness,
+    /// Knows the sockets that are open.
+    pub sockets: Sockets,
+    /// Bounds the bodies that are held.
+    pub bodies: Bodies,
     /// Counts.
     pub metrics: Metrics,
 }

@@ -14,7 +14,7 @@ use crate::storage::{Db, StorageError};
 pub const DEFAULT_TENANT: &str = "default";
 /// A shorter bootstrap key could be guessed.
 pub const MIN_BOOTSTRAP_KEY: usize = 16;
-/// How much of a secret a list shows.
+/// How much of a secret that was made here a list shows.
 const PREFIX: usize = 7;
 
 /// Makes a key and returns its secret, which is not kept.
@@ -29,7 +29,8 @@ pub async fn create(
     now: DateTime<Utc>,
 ) -> Result<String, StorageError> {
     let secret = format!("tw_{}", hex(&rand::random::<[u8; 24]>()));
-    store(db, tenant, label, scopes, &secret, now).await?;
+    let prefix = &secret[..PREFIX];
+    store(db, tenant, label, scopes, (&secret, prefix), now).await?;
     Ok(secret)
 }
 
@@ -40,7 +41,9 @@ pub async fn create(
 pub async fn bootstrap(db: &Db, secret: &str, now: DateTime<Utc>) -> Result<(), StorageError> {
     let tenant = ensure_tenant(db, DEFAULT_TENANT).await?;
     let tenant = TenantId(tenant.tenant_id);
-    store(db, tenant, "bootstrap", &[Scope::Admin], secret, now).await
+    // Nothing of a secret that may be short is shown.
+    let shown = (secret, "");
+    store(db, tenant, "bootstrap", &[Scope::Admin], shown, now).await
 }
 
 async fn store(
@@ -48,7 +51,7 @@ async fn store(
     tenant: TenantId,
     label: &str,
     scopes: &[Scope],
-    secret: &str,
+    (secret, prefix): (&str, &str),
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
     let key = writes::NewKey {
@@ -56,10 +59,10 @@ async fn store(
         tenant,
         label: label.to_owned(),
         scopes: scopes.iter().map(|scope| scope.name().to_owned()).collect(),
-        prefix: secret.chars().take(PREFIX).collect(),
+        prefix: prefix.to_owned(),
         hash: hash(secret).to_vec(),
     };
-    writes::create(db.reads(), key, now).await
+    writes::create(db.control(), key, now).await
 }
 
 /// The keys of a tenant, oldest first.
@@ -67,7 +70,7 @@ async fn store(
 /// # Errors
 /// When the database cannot be reached.
 pub async fn list(db: &Db, tenant: TenantId) -> Result<Vec<api_key::Model>, StorageError> {
-    queries::list(db.reads(), tenant).await
+    queries::list(db.control(), tenant).await
 }
 
 /// Revokes a key; says whether there was one that was not revoked.
@@ -75,7 +78,7 @@ pub async fn list(db: &Db, tenant: TenantId) -> Result<Vec<api_key::Model>, Stor
 /// # Errors
 /// When the database cannot be reached.
 pub async fn revoke(db: &Db, id: Uuid, now: DateTime<Utc>) -> Result<bool, StorageError> {
-    writes::revoke(db.reads(), id, now).await
+    writes::revoke(db.control(), id, now).await
 }
 
 /// The tenant of this name, if there is one.
@@ -83,7 +86,7 @@ pub async fn revoke(db: &Db, id: Uuid, now: DateTime<Utc>) -> Result<bool, Stora
 /// # Errors
 /// When the database cannot be reached.
 pub async fn find_tenant(db: &Db, name: &str) -> Result<Option<tenant::Model>, StorageError> {
-    queries::tenant(db.reads(), name).await
+    queries::tenant(db.control(), name).await
 }
 
 /// The tenant of this name, made if there is none.
@@ -91,7 +94,7 @@ pub async fn find_tenant(db: &Db, name: &str) -> Result<Option<tenant::Model>, S
 /// # Errors
 /// When the database cannot be reached.
 pub async fn ensure_tenant(db: &Db, name: &str) -> Result<tenant::Model, StorageError> {
-    tenants::ensure(db.reads(), name).await?;
+    tenants::ensure(db.control(), name).await?;
     find_tenant(db, name)
         .await?
         .ok_or_else(|| StorageError::Bug(format!("tenant {name} is gone")))

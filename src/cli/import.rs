@@ -7,6 +7,7 @@
 pub(super) mod cdnow;
 mod columns;
 mod csv;
+mod mapping;
 mod ndjson;
 pub(super) mod source;
 
@@ -27,7 +28,7 @@ use crate::domain::tenant::TenantId;
 use crate::ingest::parse::parse_batch;
 use crate::ingest::{Ingest, Receipts, Status};
 use crate::storage::schema;
-use columns::Mapping;
+use mapping::Mapping;
 use source::{Batch, Lines, Source};
 
 /// How many events go to the writer at once, and how many such batches are under way.
@@ -88,9 +89,8 @@ impl Import {
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         schema::up(url).await?;
-        let redis_url = config.database.redis_url.as_ref();
-        let background = CancellationToken::new();
-        let services = Services::build(url, redis_url, Clock::System, background.clone()).await?;
+        let redis_url = config.database.redis_url();
+        let services = Services::build(url, redis_url, Clock::System).await?;
         let tenant = keys::ensure_tenant(&services.db, &self.tenant).await?;
         let ingest = services.ingest.clone();
         let tenant = TenantId(tenant.tenant_id);
@@ -124,7 +124,6 @@ impl Import {
         };
         let result = stop.run_until_cancelled(storing).await;
         services.close().await;
-        background.cancel();
         let Some(result) = result else {
             return Err("stopped; run it again to go on".into());
         };

@@ -19,3 +19,11 @@ pub struct AccessConfig {
     )]
     pub bootstrap_key: Option<Secret>,
 }
+
+impl AccessConfig {
+    /// The first key, unless it is set to nothing.
+    #[must_use]
+    pub fn bootstrap_key(&self) -> Option<&Secret> {
+        self.bootstrap_key.as_ref().filter(|key| !key.is_empty())
+    }
+}

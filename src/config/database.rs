@@ -52,3 +52,17 @@ pub struct DatabaseConfig {
     )]
     pub postgres_dir: Option<PathBuf>,
 }
+
+impl DatabaseConfig {
+    /// The database, unless it is set to nothing.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&Secret> {
+        self.database_url.as_ref().filter(|url| !url.is_empty())
+    }
+
+    /// Redis, unless it is set to nothing.
+    #[must_use]
+    pub fn redis_url(&self) -> Option<&Secret> {
+        self.redis_url.as_ref().filter(|url| !url.is_empty())
+    }
+}

@@ -128,7 +128,7 @@ pub fn bounds(
         at = match granularity.minutes() {
             Some(step) => next_wall_clock(at, step, zone),
             None if granularity == Granularity::Total => break,
-            None => start_of_day(next_period(local(at, zone).date(), granularity), zone),
+            None => next_start(at, granularity, zone),
         };
         if at >= range.to {
             break;
@@ -162,6 +162,18 @@ fn next_wall_clock(at: DateTime<Utc>, step: i64, zone: Tz) -> DateTime<Utc> {
         walk += TimeDelta::minutes(1);
     }
     walk
+}
+
+/// The first instant after `at` at which a period begins. Where the clock went back over midnight,
+/// the day that `at` reads may have ended before it.
+fn next_start(at: DateTime<Utc>, granularity: Granularity, zone: Tz) -> DateTime<Utc> {
+    let mut day = next_period(local(at, zone).date(), granularity);
+    let mut start = start_of_day(day, zone);
+    while start <= at {
+        day = next_period(day, granularity);
+        start = start_of_day(day, zone);
+    }
+    start
 }
 
 /// The first day of the period after the one that `day` lies in.
@@ -280,6 +292,25 @@ mod tests {
                 "2018-11-04T01:00:00-02:00",
                 "2018-11-05T00:00:00-02:00",
                 "2018-11-05T10:00:00-02:00",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_range_that_begins_in_an_hour_repeated_before_midnight_has_ascending_bounds() {
+        let bounds = buckets(
+            "2010-11-07T02:45:00Z",
+            "2010-11-09T12:00:00Z",
+            Granularity::Day,
+            Tz::America__St_Johns,
+        );
+        assert_eq!(
+            bounds,
+            [
+                "2010-11-06T23:15:00-03:30",
+                "2010-11-08T00:00:00-03:30",
+                "2010-11-09T00:00:00-03:30",
+                "2010-11-09T08:30:00-03:30",
             ]
         );
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use iso_currency::Currency as Iso;
 
-/// The largest amount of one order line, in major units.
-const MAX_MAJOR_UNITS: i64 = 1_000_000_000_000;
+/// The largest amount of one order line, in minor units: ten billion dollars.
+const MAX_AMOUNT: i64 = 1_000_000_000_000;
 
 /// An ISO 4217 currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,8 @@ impl Currency {
     /// Reads a decimal such as `29.90` into minor units.
     ///
     /// # Errors
-    /// When it is not a plain decimal from 0 to 10¹² or has more decimals than the currency.
+    /// When it is not a plain decimal of 0 to 10¹² minor units or has more decimals than the
+    /// currency.
     /// Trailing zeros do not count as decimals.
     pub fn parse_amount(self, text: &str) -> Result<i64, AmountError> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -51,15 +52,17 @@ impl Currency {
         let major = number(whole);
         let missing_zeros = decimals - u32::try_from(fraction.len()).unwrap_or(0);
         let minor = number(fraction) * 10_i64.pow(missing_zeros);
-        if major > MAX_MAJOR_UNITS || (major == MAX_MAJOR_UNITS && minor > 0) {
+        let amount = major * 10_i64.pow(decimals) + minor;
+        if amount > MAX_AMOUNT {
             return Err(AmountError::Malformed);
         }
-        Ok(major * 10_i64.pow(decimals) + minor)
+        Ok(amount)
     }
 
     /// Writes minor units as a decimal: 2990 is `29.90` in USD.
     #[must_use]
-    pub fn format_amount(self, minor: i64) -> String {
+    pub fn format_amount(self, minor: impl Into<i128>) -> String {
+        let minor = minor.into();
         let decimals = self.decimals() as usize;
         if decimals == 0 {
             return minor.to_string();
@@ -74,7 +77,7 @@ impl Currency {
 /// Why a text is not an amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmountError {
-    /// Not a plain decimal from 0 to 10¹².
+    /// Not a plain decimal of 0 to 10¹² minor units.
     Malformed,
     /// More decimals than the currency's, which are given.
     TooManyDecimals(u32),
@@ -82,13 +85,13 @@ pub enum AmountError {
 
 /// The mean of `total` minor units over `count`, rounded half away from zero to whole minor units.
 #[must_use]
-pub fn mean_amount(total: i64, count: i64) -> Option<i64> {
-    let (total, count) = (i128::from(total), i128::from(count));
+pub fn mean_amount(total: i128, count: i64) -> Option<i128> {
+    let count = i128::from(count);
     if count <= 0 {
         return None;
     }
     let half = count * total.signum();
-    i64::try_from((2 * total + half) / (2 * count)).ok()
+    Some((2 * total + half) / (2 * count))
 }
 
 /// A decimal number as text: exact in JSON, whatever the client's floats do.
@@ -138,7 +141,7 @@ mod tests {
             "5.",
             "1,50",
             " 1",
-            "1000000000000.01",
+            "10000000000.01",
             "99999999999999",
             "٣",
         ] {
@@ -148,7 +151,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(currency("USD").parse_amount("1000000000000").is_ok());
+        assert!(currency("USD").parse_amount("10000000000").is_ok());
     }
 
     #[test]
@@ -161,9 +164,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(minor in 0..100_000_000_000_000_i64, code in prop::sample::select(vec!["USD", "JPY", "KWD", "EUR"])) {
+        fn what_is_written_reads_back(minor in 0..=1_000_000_000_000_i64, code in prop::sample::select(vec!["USD", "JPY", "KWD", "EUR"])) {
             let currency = currency(code);
-            prop_assume!(minor <= 1_000_000_000_000 * 10_i64.pow(currency.decimals()));
             prop_assert_eq!(currency.parse_amount(&currency.format_amount(minor)), Ok(minor));
         }
     }

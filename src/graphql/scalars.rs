@@ -22,6 +22,6 @@ impl ScalarType for Decimal {
 }
 
 /// Minor units as a decimal.
-pub(super) fn decimal(minor: i64, currency: Currency) -> Decimal {
+pub(super) fn decimal(minor: impl Into<i128>, currency: Currency) -> Decimal {
     Decimal(currency.format_amount(minor))
 }

@@ -9,7 +9,6 @@ use axum::response::IntoResponse;
 use serde_json::json;
 
 use super::State;
-use super::batch::read;
 use super::identity::Authenticated;
 use super::problem::{retry_after, status};
 use crate::error::{Code, Problem};
@@ -28,7 +27,7 @@ pub(super) async fn answer(
     let kind = media_type(&headers);
     let request = async {
         let Authenticated(identity) = identity?;
-        let body = read(&headers, body).await?;
+        let body = state.bodies.read(&headers, body).await?;
         let request: async_graphql::Request = serde_json::from_slice(&body).map_err(|error| {
             Problem::with(
                 Code::MalformedRequest,

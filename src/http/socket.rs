@@ -8,8 +8,12 @@ use axum::extract::State as Extract;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt, future, stream};
 use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::State;
 use super::identity::bearer;
@@ -26,6 +30,28 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is asked whether the key was revoked.
 const RECHECK: Duration = Duration::from_secs(5);
 
+/// How long a client may take to accept a message before it is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long closing sockets are waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The sockets that are open.
+#[derive(Clone, Debug, Default)]
+pub struct Sockets {
+    closing: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Sockets {
+    /// Tells every client that the server restarts, so that it connects again, and waits a while
+    /// until it is told.
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.open.close();
+        let _ = tokio::time::timeout(FAREWELL, self.open.wait()).await;
+    }
+}
+
 /// Turns a request into a socket.
 pub(super) async fn upgrade(
     Extract(state): Extract<State>,
@@ -36,7 +62,8 @@ pub(super) async fn upgrade(
         Problem::with(Code::MethodNotAllowed, detail)
     })?;
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, state)))
+    let open = state.sockets.open.clone();
+    Ok(upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state))))
 }
 
 async fn serve(socket: WebSocket, state: State) {
@@ -64,6 +91,7 @@ async fn serve(socket: WebSocket, state: State) {
     .on_connection_init(initialise);
     let mut answers = std::pin::pin!(protocol);
     let mut recheck = tokio::time::interval(RECHECK);
+    let opened = Instant::now();
     let mut welcomed = false;
     loop {
         let message = tokio::select! {
@@ -77,15 +105,22 @@ async fn serve(socket: WebSocket, state: State) {
                 Some(WsMessage::Close(1002, reason)) if !welcomed => close(4403, &reason),
                 Some(WsMessage::Close(code, reason)) => close(code, &reason),
             },
+            // Service restart: clients connect again.
+            () = state.sockets.closing.cancelled() => close(1012, "The server is stopping"),
             _ = recheck.tick() => {
-                if guest.may_stay().await {
-                    continue;
+                if !welcomed && opened.elapsed() >= INIT_TIMEOUT {
+                    close(4408, "Connection initialisation timeout")
+                } else if guest.may_stay().await {
+                    // Notices a client that is gone.
+                    Message::Ping(Bytes::new())
+                } else {
+                    close(4403, Code::UnknownKey.sentence())
                 }
-                close(4403, Code::UnknownKey.sentence())
             }
         };
         let is_last = matches!(message, Message::Close(_));
-        if sink.send(message).await.is_err() || is_last {
+        let sent = tokio::time::timeout(PATIENCE, sink.send(message)).await;
+        if !matches!(sent, Ok(Ok(()))) || is_last {
             return;
         }
     }

@@ -5,11 +5,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::validate::MAX_LINES;
 use super::{MAX_EVENTS, Rejection};
 use crate::error::{Code, Problem};
 
@@ -149,19 +150,47 @@ fn parse_event(raw: &RawValue) -> Result<Draft<'_>, Rejection> {
 }
 
 fn parse_lines(raw: &RawValue) -> Result<Vec<LineDraft<'_>>, Rejection> {
-    let wrong_type = |_| {
-        Rejection::with(
-            Code::InvalidType,
-            "lines",
-            "`lines` is an array of objects.",
-        )
-    };
-    let lines: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(wrong_type)?;
+    if !raw.get().starts_with('[') {
+        let detail = "`lines` is an array of objects.";
+        return Err(Rejection::with(Code::InvalidType, "lines", detail));
+    }
+    let AtMost(lines) =
+        serde_json::from_str(raw.get()).map_err(|_| Rejection::new(Code::InvalidLines, "lines"))?;
     lines
         .into_iter()
         .enumerate()
         .map(|(n, line)| parse_line(line, n))
         .collect()
+}
+
+/// The items of an array; one that has more than [`MAX_LINES`] is not read to its end.
+struct AtMost<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for AtMost<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+
+        impl<'de> Visitor<'de> for Array {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if all.len() == MAX_LINES {
+                        return Err(serde::de::Error::custom("too many lines"));
+                    }
+                    all.push(item);
+                }
+                Ok(all)
+            }
+        }
+
+        deserializer.deserialize_seq(Array).map(Self)
+    }
 }
 
 fn parse_line(raw: &RawValue, n: usize) -> Result<LineDraft<'_>, Rejection> {

@@ -15,7 +15,8 @@ use crate::error::Code;
 
 /// How far ahead of the server's clock an event may lie.
 const MAX_AHEAD: Duration = Duration::days(1);
-const MAX_LINES: usize = 500;
+/// How many lines an order may have.
+pub(super) const MAX_LINES: usize = 500;
 const MAX_QUANTITY: i32 = 1_000_000;
 const MAX_URL: usize = 2_048;
 const MAX_USER_ID: usize = 256;

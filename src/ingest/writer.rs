@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,31 @@ pub(super) async fn run(writer: Writer, jobs: Arc<Mutex<mpsc::UnboundedReceiver<
     }
 }
 
+impl Job {
+    /// Tells the sender; it may have gone, and what is stored stays stored.
+    fn answer(self, written: Result<Vec<Written>, StorageError>) {
+        let answer = written.map_err(|error| match error {
+            // Not the sender's question took too long, but our statement.
+            StorageError::Timeout(text) => StorageError::Unavailable(text).into(),
+            other => Problem::from(other),
+        });
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The events of batches, one after the other.
+fn incoming(jobs: &[Job]) -> Vec<Incoming<'_>> {
+    let mut all = Vec::new();
+    for Job { batch, .. } in jobs {
+        all.extend(batch.events.iter().map(|event| Incoming {
+            tenant: batch.tenant,
+            event,
+            received_at: batch.received_at,
+        }));
+    }
+    all
+}
+
 /// Waits for a batch and takes those behind it too.
 async fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, drain: &CancellationToken) -> Vec<Job> {
     let mut gathered = Vec::new();
@@ -77,31 +103,31 @@ async fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, drain: &CancellationTok
 
 impl Writer {
     async fn write(&self, jobs: Vec<Job>) {
-        let incoming: Vec<Incoming<'_>> = jobs
-            .iter()
-            .flat_map(|job| {
-                let (tenant, received_at) = (job.batch.tenant, job.batch.received_at);
-                let events = job.batch.events.iter();
-                events.map(move |event| Incoming {
-                    tenant,
-                    event,
-                    received_at,
-                })
-            })
-            .collect();
-        let written = self.store_all(&incoming).await;
-        let mut from = 0;
-        for job in jobs {
-            let to = from + job.batch.events.len();
-            let answer = written.as_ref().map(|written| written[from..to].to_vec());
-            // The sender may have gone; what is stored stays stored.
-            let _ = job.answer.send(answer.map_err(Clone::clone));
-            from = to;
+        match self.store_all(&incoming(&jobs)).await {
+            Ok(written) => {
+                let mut written = written.into_iter();
+                for job in jobs {
+                    let own = written.by_ref().take(job.batch.events.len()).collect();
+                    job.answer(Ok(own));
+                }
+            }
+            // One batch may be to blame for what happened to all: each on its own.
+            Err(error) if jobs.len() > 1 && !matches!(error, StorageError::Unavailable(_)) => {
+                for job in jobs {
+                    let alone = self.store_all(&incoming(slice::from_ref(&job))).await;
+                    job.answer(alone);
+                }
+            }
+            Err(error) => {
+                for job in jobs {
+                    job.answer(Err(error.clone()));
+                }
+            }
         }
     }
 
     /// Stores everything that can be stored.
-    async fn store_all(&self, incoming: &[Incoming<'_>]) -> Result<Vec<Written>, Problem> {
+    async fn store_all(&self, incoming: &[Incoming<'_>]) -> Result<Vec<Written>, StorageError> {
         let mut written = vec![Written::Rejected; incoming.len()];
         let mut open: Vec<Range<usize>> = Vec::new();
         open.push(0..incoming.len());
@@ -120,7 +146,12 @@ impl Writer {
                     let middle = part.start + part.len() / 2;
                     open.extend([middle..part.end, part.start..middle]);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // The connection may have broken at the commit: what it stored, if it did, is
+                    // not known here.
+                    self.bus.gap();
+                    return Err(error);
+                }
             }
         }
         Ok(written)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::storage::partitions::{KnownMonths, Month, open_period};
+use crate::storage::partitions::{KnownSpans, Span, open_period};
 use crate::storage::{Db, StorageError};
 
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -25,9 +25,9 @@ pub async fn run(db: Db, clock: Clock) {
 /// # Errors
 /// When the database cannot be reached or refuses.
 pub async fn once(db: &Db, clock: &Clock) -> Result<(), StorageError> {
-    let this = Month::of(clock.now());
-    let months = BTreeSet::from([this, this.next(), this.next().next()]);
+    let this = Span::of(clock.now());
+    let spans = BTreeSet::from([this, this.next(), this.next().next()]);
     // Asks the database each time: another process may have restored it from a backup.
-    KnownMonths::default().ensure(db.writes(), &months).await?;
+    KnownSpans::default().ensure(db.writes(), &spans).await?;
     open_period(db.writes()).await
 }

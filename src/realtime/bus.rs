@@ -22,6 +22,9 @@ use crate::telemetry::metrics::Metrics;
 
 const QUEUE: usize = 1_024;
 const RECONNECT: Duration = Duration::from_millis(500);
+/// How often, and how many times, a flush looks whether it is done.
+const FLUSH_LOOK: Duration = Duration::from_millis(20);
+const FLUSH_LOOKS: u32 = 50;
 
 /// What a transaction newly sold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +145,31 @@ impl Bus {
         }
     }
 
+    /// Tells everyone that something may have been committed that cannot be told.
+    pub fn gap(&self) {
+        self.metrics.bus_gaps.increment(1);
+        let _ = self.local.send(Signal::Gap);
+        if let Some(remote) = &self.remote {
+            remote.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits, for a while, until what was published is on its way to the other processes.
+    pub async fn flush(&self) {
+        let Some(remote) = &self.remote else { return };
+        let is_empty = || {
+            let outbox = &remote.outbox;
+            outbox.capacity() == outbox.max_capacity() && !remote.lost.load(Ordering::Relaxed)
+        };
+        for _ in 0..FLUSH_LOOKS {
+            if is_empty() {
+                return;
+            }
+            tokio::time::sleep(FLUSH_LOOK).await;
+        }
+        tracing::warn!("other processes may not have heard of the last sales");
+    }
+
     /// Listens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Receiver {
@@ -152,7 +180,7 @@ impl Bus {
 /// The channel of this database's processes, as soon as the database tells.
 async fn channel(db: &Db) -> String {
     loop {
-        match installation(db.reads()).await {
+        match installation(db.control()).await {
             Ok(name) => return format!("tidewater:{name}:committed"),
             Err(error) => tracing::debug!(%error, "which installation this is, is not known yet"),
         }
@@ -172,11 +200,21 @@ impl Line {
     /// Sends what this process commits; where some was lost, says so.
     async fn send(&self, mut outbox: mpsc::Receiver<Arc<Committed>>, lost: Arc<AtomicBool>) {
         let mut connection = None;
-        while let Some(committed) = outbox.recv().await {
-            let committed = (!lost.swap(false, Ordering::Relaxed)).then(|| (*committed).clone());
+        loop {
+            // A gap is told soon, also when nothing more is sold.
+            let next = tokio::time::timeout(RECONNECT, outbox.recv()).await;
+            let committed = match next {
+                Ok(Some(committed)) => Some((*committed).clone()),
+                Ok(None) => return,
+                Err(_) => None,
+            };
+            let is_gap = lost.swap(false, Ordering::Relaxed);
+            if committed.is_none() && !is_gap {
+                continue;
+            }
             let message = Message {
                 origin: self.origin,
-                committed,
+                committed: committed.filter(|_| !is_gap),
             };
             let text = serde_json::to_string(&message).expect("plain values serialise");
             if let Err(error) = self.publish(&mut connection, &text).await {

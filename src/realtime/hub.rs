@@ -28,7 +28,8 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How often a window is read anew, for what the bus did not tell (an import by another process
 /// where there is no Redis).
 const REREAD: Duration = Duration::from_secs(30);
-const RETRY: Duration = Duration::from_secs(1);
+/// How far apart readings are at least.
+const READ_APART: Duration = Duration::from_millis(500);
 
 /// How long a window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,14 +171,19 @@ impl Keeper {
     async fn run(self) {
         self.hub.metrics.live_windows.increment(1);
         while self.is_watched() {
+            let read_at = Instant::now();
             let mut signals = self.hub.bus.subscribe();
             match self.read().await {
-                Ok((window, snapshot)) => self.follow(window, &snapshot, &mut signals).await,
+                Ok((window, snapshot)) => {
+                    self.show(window.view());
+                    self.follow(window, &snapshot, &mut signals).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a live window cannot be read; trying again");
-                    tokio::time::sleep(RETRY).await;
                 }
             }
+            // However many gaps there are, they do not make the database's load.
+            tokio::time::sleep_until(read_at + READ_APART).await;
         }
     }
 
@@ -208,10 +214,14 @@ impl Keeper {
         let from = now - chrono::TimeDelta::seconds(length.seconds());
         let (rows, snapshot) = live_sales(&self.hub.db, tenant, currency, from).await?;
         for row in rows {
+            let revenue = row
+                .revenue
+                .parse()
+                .expect("a sum of whole numbers is a whole number");
             window.add(
                 row.second,
                 row.orders,
-                [(row.product_id.as_str(), row.units, row.revenue)],
+                [(row.product_id.as_str(), row.units, revenue)],
             );
         }
         Ok((window, snapshot))
@@ -256,10 +266,9 @@ impl Keeper {
         } = self.key;
         for sale in &committed.sales {
             if sale.tenant == tenant && sale.currency == currency.code() {
-                let lines = sale
-                    .lines
-                    .iter()
-                    .map(|(product, units, revenue)| (product.as_str(), *units, *revenue));
+                let lines = sale.lines.iter().map(|(product, units, revenue)| {
+                    (product.as_str(), *units, i128::from(*revenue))
+                });
                 window.add(sale.timestamp.timestamp(), 1, lines);
             }
         }

@@ -72,7 +72,7 @@ impl Reports {
             rows.push(row);
         }
         let count = rows.len();
-        products::put(self.db.reads(), rows, self.clock.now()).await?;
+        products::put(self.db.control(), rows, self.clock.now()).await?;
         Ok(count)
     }
 }

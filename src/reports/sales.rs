@@ -47,8 +47,8 @@ pub struct SalesQuestion {
 /// What was sold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SalesMeasures {
-    /// In minor units.
-    pub revenue: i64,
+    /// In minor units; wide enough for any number of the largest orders.
+    pub revenue: i128,
     /// How many orders.
     pub orders: i64,
     /// How many pieces.
@@ -60,7 +60,7 @@ pub struct SalesMeasures {
 impl SalesMeasures {
     /// Revenue over orders, rounded half up to the minor unit; nothing without orders.
     #[must_use]
-    pub fn average_order_value(&self) -> Option<i64> {
+    pub fn average_order_value(&self) -> Option<i128> {
         mean_amount(self.revenue, self.orders)
     }
 }
@@ -159,10 +159,9 @@ impl Reports {
             let counted = buyers(db, tenant, currency, &bounds, groups).await?;
             add_buyers(&mut buckets, counted, &bounds);
         }
-        let late_events = traffic(db, tenant, &whole, limit)
+        let late_events = traffic(db, tenant, &whole, Some(PURCHASE), 1)
             .await?
             .iter()
-            .filter(|row| row.event_type == PURCHASE)
             .map(|row| row.late_events)
             .sum();
         snapshot.commit().await.map_err(StorageError::from)?;
@@ -190,11 +189,17 @@ impl Reports {
 
 fn sum<'a>(rows: impl Iterator<Item = &'a SalesRow>) -> SalesMeasures {
     rows.fold(SalesMeasures::default(), |sum, row| SalesMeasures {
-        revenue: sum.revenue + row.revenue,
+        revenue: sum.revenue + minor_units(&row.revenue),
         orders: sum.orders + row.orders,
         units: sum.units + row.units,
         buyers: None,
     })
+}
+
+/// A sum that PostgreSQL wrote.
+fn minor_units(sum: &str) -> i128 {
+    sum.parse()
+        .expect("a sum of whole numbers is a whole number")
 }
 
 /// The rows of the wanted currency as buckets; without groups, the empty ones too.

@@ -106,6 +106,7 @@ impl Reports {
             db,
             tenant,
             &bounds,
+            None,
             i64::try_from(limit).unwrap_or(i64::MAX) + 1,
         )
         .await?;

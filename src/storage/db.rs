@@ -1,4 +1,5 @@
-//! The connections: one pool to read with, one to write with, so that neither starves the other.
+//! The connections: a pool to read with, one to store events with, and a small one for what must
+//! be answered while both are busy (keys, readiness, the catalogue), so that none starves another.
 
 use std::time::Duration;
 
@@ -16,16 +17,20 @@ const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const READERS: u32 = 12;
 const WRITERS: u32 = 6;
+const CONTROLLERS: u32 = 3;
+/// How long anything of the small pool may take.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Db {
     reads: DatabaseConnection,
     writes: PgPool,
+    control: DatabaseConnection,
 }
 
 impl Db {
-    /// Prepares both pools; nothing is connected until it is needed, so that a server starts, and
+    /// Prepares the pools; nothing is connected until it is needed, so that a server starts, and
     /// says what it lacks, while its database is still away.
     ///
     /// `on_statement` is called after each read with the time it took.
@@ -47,19 +52,14 @@ impl Db {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
 
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_timeout(ACQUIRE_TIMEOUT)
-            .statement_timeout(READ_TIMEOUT)
-            .set_application_name("tidewater")
-            .test_before_acquire_if_idle_for(Duration::from_secs(5))
-            .connect_lazy(true)
-            .sqlx_logging(false);
-        let mut reads = Database::connect(options).await?;
+        let control = pool(url, CONTROLLERS, CONTROL_TIMEOUT).await?;
+        let mut reads = pool(url, READERS, READ_TIMEOUT).await?;
         reads.set_metric_callback(move |statement| on_statement(statement.elapsed));
-        Ok(Self { reads, writes })
+        Ok(Self {
+            reads,
+            writes,
+            control,
+        })
     }
 
     /// To ask with.
@@ -79,7 +79,13 @@ impl Db {
         Ok(self.reads.begin_with_config(isolation, access).await?)
     }
 
-    /// To store with.
+    /// For what must not wait behind questions or events.
+    #[must_use]
+    pub fn control(&self) -> &DatabaseConnection {
+        &self.control
+    }
+
+    /// To store events with.
     #[must_use]
     pub fn writes(&self) -> &PgPool {
         &self.writes
@@ -90,15 +96,31 @@ impl Db {
     /// # Errors
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.reads.execute_unprepared("SELECT 1").await?;
+        self.control.execute_unprepared("SELECT 1").await?;
         Ok(())
     }
 
     /// Ends every connection.
     pub async fn close(self) {
         self.writes.close().await;
-        if let Err(error) = self.reads.close().await {
-            tracing::debug!(%error, "closing connections");
+        for pool in [self.reads, self.control] {
+            if let Err(error) = pool.close().await {
+                tracing::debug!(%error, "closing connections");
+            }
         }
     }
+}
+
+async fn pool(url: &str, size: u32, timeout: Duration) -> Result<DatabaseConnection, StorageError> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .statement_timeout(timeout)
+        .set_application_name("tidewater")
+        .test_before_acquire_if_idle_for(Duration::from_secs(5))
+        .connect_lazy(true)
+        .sqlx_logging(false);
+    Ok(Database::connect(options).await?)
 }

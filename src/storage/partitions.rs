@@ -1,5 +1,6 @@
-//! One partition a month for every table that grows with time: made ahead by a job, and on demand
-//! by the writer that meets an older (or, within a day, a newer) event.
+//! Partitions for every table that grows with time: a month each, and a year each before
+//! [`FIRST_MONTHLY_YEAR`], so that a long history, or a made-up one, is a bounded number of tables.
+//! Made ahead by a job, and on demand by the writer that meets an older event.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -17,57 +18,76 @@ const BY_EVENT_TIME: [&str; 5] = [
     "sales_minute",
     "traffic_minute",
 ];
+/// Never to be changed: partitions must not overlap.
+const FIRST_MONTHLY_YEAR: i32 = 2020;
 
-/// A calendar month in UTC.
+/// The span of one partition, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Month(NaiveDate);
+pub struct Span {
+    from: NaiveDate,
+    months: u32,
+}
 
-impl Month {
-    /// The month that an instant lies in.
+impl Span {
+    /// The span that an instant lies in.
     #[must_use]
     pub fn of(at: DateTime<Utc>) -> Self {
         Self::containing(at.date_naive())
     }
 
     fn containing(day: NaiveDate) -> Self {
-        Self(day.with_day(1).expect("every month has a first day"))
+        let first = "every month has a first day";
+        let from = day.with_day(1).expect(first);
+        if day.year() >= FIRST_MONTHLY_YEAR {
+            return Self { from, months: 1 };
+        }
+        Self {
+            from: from.with_month(1).expect(first),
+            months: 12,
+        }
     }
 
-    /// The month after.
+    /// The span after.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + Months::new(1))
+        Self::containing(self.to())
+    }
+
+    fn to(self) -> NaiveDate {
+        self.from + Months::new(self.months)
+    }
+
+    /// The name of a table's partition: `event_1997`, `event_2026_11`.
+    fn name(self, parent: &str) -> String {
+        let format = if self.months == 1 { "%Y_%m" } else { "%Y" };
+        format!("{parent}_{}", self.from.format(format))
     }
 }
 
-/// The months that this process knows to have partitions.
+/// The spans that this process knows to have partitions.
 #[derive(Debug, Default)]
-pub struct KnownMonths(Mutex<BTreeSet<Month>>);
+pub struct KnownSpans(Mutex<BTreeSet<Span>>);
 
-impl KnownMonths {
-    /// Makes the partitions of those of `months` that are not known yet.
+impl KnownSpans {
+    /// Makes the partitions of those of `spans` that are not known yet.
     ///
     /// # Errors
     /// When the database cannot be reached or refuses.
-    pub async fn ensure(
-        &self,
-        pool: &PgPool,
-        months: &BTreeSet<Month>,
-    ) -> Result<(), StorageError> {
-        let unknown: Vec<Month> = {
+    pub async fn ensure(&self, pool: &PgPool, spans: &BTreeSet<Span>) -> Result<(), StorageError> {
+        let unknown: Vec<Span> = {
             let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            months.difference(&known).copied().collect()
+            spans.difference(&known).copied().collect()
         };
-        for month in unknown {
+        for span in unknown {
             let mut transaction = begin_exclusive(pool).await?;
             for table in BY_EVENT_TIME {
-                create(&mut transaction, table, month).await?;
+                create(&mut transaction, table, span).await?;
             }
             transaction.commit().await?;
             self.0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(month);
+                .insert(span);
         }
         Ok(())
     }
@@ -90,11 +110,11 @@ pub async fn open_period(pool: &PgPool) -> Result<(), StorageError> {
     let today: NaiveDate = sqlx::query_scalar("SELECT (now() AT TIME ZONE 'utc')::date")
         .fetch_one(&mut *transaction)
         .await?;
-    let month = Month::containing(today);
-    create(&mut transaction, "idempotency_key", month).await?;
+    let span = Span::containing(today);
+    create(&mut transaction, "idempotency_key", span).await?;
     // Waits for every writer that still claims ids in the period before.
     sqlx::query("UPDATE idempotency_period SET opened_on = $1 WHERE opened_on < $1")
-        .bind(month.0)
+        .bind(span.from)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
@@ -111,36 +131,40 @@ async fn begin_exclusive(pool: &PgPool) -> Result<Transaction<'static, Postgres>
 }
 
 /// Makes a table and then attaches it, unlike `CREATE TABLE … PARTITION OF`: that would lock out
-/// every reader and writer of the parent for as long as the slowest of them runs.
+/// every reader and writer of the parent for as long as the slowest of them runs. A table of that
+/// name that someone detached is attached again.
 async fn create(
     transaction: &mut Transaction<'static, Postgres>,
     parent: &str,
-    month: Month,
+    span: Span,
 ) -> Result<(), StorageError> {
-    let name = format!("{parent}_{}", month.0.format("%Y_%m"));
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-        .bind(&name)
-        .fetch_one(&mut **transaction)
-        .await?;
-    if exists {
-        return Ok(());
-    }
-    // Identifiers and bounds cannot be bound; these are a constant and a date.
-    let (from, to) = (month.0, month.next().0);
+    let name = span.name(parent);
+    let (exists, attached): (bool, bool) = sqlx::query_as(
+        "SELECT to_regclass($1) IS NOT NULL,
+                EXISTS (SELECT FROM pg_inherits
+                        WHERE inhrelid = to_regclass($1) AND inhparent = to_regclass($2))",
+    )
+    .bind(&name)
+    .bind(parent)
+    .fetch_one(&mut **transaction)
+    .await?;
+    // Identifiers and bounds cannot be bound; these are constants and dates.
+    let make = format!("CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)");
+    let (from, to) = (span.from, span.to());
     let zone = if parent == "idempotency_key" {
         ""
     } else {
         " 00:00:00+00"
     };
-    for statement in [
-        format!("CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)"),
-        format!(
-            "ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{from}{zone}') TO ('{to}{zone}')"
-        ),
-    ] {
-        sqlx::query(AssertSqlSafe(statement))
-            .execute(&mut **transaction)
-            .await?;
+    let attach = format!(
+        "ALTER TABLE {parent} ATTACH PARTITION {name}
+         FOR VALUES FROM ('{from}{zone}') TO ('{to}{zone}')"
+    );
+    for (statement, is_needed) in [(make, !exists), (attach, !attached)] {
+        if is_needed {
+            let statement = AssertSqlSafe(statement);
+            sqlx::query(statement).execute(&mut **transaction).await?;
+        }
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::sqlx::{self, Postgres};
 
-use super::partitions::{KnownMonths, Month, open_period};
+use super::partitions::{KnownSpans, Span, open_period};
 use super::{Db, StorageError};
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
@@ -79,15 +79,15 @@ pub struct Stored {
 /// What a process remembers between batches; all of it can be rebuilt.
 #[derive(Debug, Default)]
 pub struct WriteMemory {
-    /// The months that have partitions.
-    pub months: KnownMonths,
+    /// The spans of time that have partitions.
+    pub spans: KnownSpans,
     /// The users that are stored.
     pub users: SeenUsers,
 }
 
 impl WriteMemory {
     fn forget(&self) {
-        self.months.forget();
+        self.spans.forget();
         self.users.forget();
     }
 }
@@ -103,17 +103,17 @@ pub async fn store(
     memory: &WriteMemory,
     batch: &[Incoming<'_>],
 ) -> Result<Stored, StorageError> {
-    let months: BTreeSet<Month> = batch
+    let spans: BTreeSet<Span> = batch
         .iter()
-        .map(|incoming| Month::of(incoming.event.timestamp))
+        .map(|incoming| Span::of(incoming.event.timestamp))
         .collect();
     let result = async {
-        memory.months.ensure(db.writes(), &months).await?;
+        memory.spans.ensure(db.writes(), &spans).await?;
         store_in_transaction(db, memory, batch).await
     };
     let result = result.await;
-    if result.is_err() {
-        // What was remembered may be what is wrong, say after a fail-over.
+    if let Err(StorageError::MissingPartition(_) | StorageError::Unavailable(_)) = &result {
+        // What is remembered may be wrong, say after a fail-over.
         memory.forget();
     }
     result

@@ -1,8 +1,8 @@
 //! The private PostgreSQL in the data directory, on which a server runs that is given no database.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -28,17 +28,24 @@ struct DataDir(TempDir);
 
 impl DataDir {
     fn new() -> Self {
-        Self::with_mode(0o755)
+        Self::named(".tmp", 0o755)
     }
 
     /// A directory that nobody else can enter.
     fn private() -> Self {
-        Self::with_mode(0o700)
+        Self::named(".tmp", 0o700)
     }
 
-    fn with_mode(mode: u32) -> Self {
+    /// A directory whose path is too long for a socket.
+    fn with_a_long_path() -> Self {
+        Self::named(&"long".repeat(25), 0o755)
+    }
+
+    fn named(prefix: &str, mode: u32) -> Self {
         let mut builder = tempfile::Builder::new();
-        builder.permissions(fs::Permissions::from_mode(mode));
+        builder
+            .prefix(prefix)
+            .permissions(fs::Permissions::from_mode(mode));
         Self(builder.tempdir().unwrap())
     }
 
@@ -49,6 +56,13 @@ impl DataDir {
     /// Where PostgreSQL's files are: below, or behind a link if its user cannot come here.
     fn home(&self) -> PathBuf {
         self.0.path().join("postgres").canonicalize().unwrap()
+    }
+
+    /// Where PostgreSQL's socket is.
+    fn socket_dir(&self) -> PathBuf {
+        fs::read_to_string(self.home().join("socket"))
+            .unwrap()
+            .into()
     }
 
     /// The first process of PostgreSQL, if one runs.
@@ -94,10 +108,9 @@ impl DataDir {
 
     /// Connects to its PostgreSQL beside the server.
     async fn connect(&self) -> PgConnection {
-        let socket_dir = fs::read_to_string(self.home().join("socket")).unwrap();
         let options = PgConnectOptions::new_without_pgpass();
         let options = options
-            .socket(socket_dir)
+            .socket(self.socket_dir())
             .username("tidewater")
             .database("tidewater");
         options.connect().await.unwrap()
@@ -286,9 +299,11 @@ async fn what_was_stored_survives_kill_9_of_the_server_and_of_its_postgres() {
     assert_eq!(is_here, !Uid::effective().is_root());
     sell(&process, 2).await;
 
-    // The server leaves a PostgreSQL behind; the next server starts its own.
+    // The server leaves a PostgreSQL behind, which does not answer, as if it still recovered; the
+    // next server starts its own.
     let left = dir.postmaster().unwrap();
     process.kill().await;
+    fs::remove_file(dir.socket_dir().join(".s.PGSQL.5432")).unwrap();
     let process = dir.serve().await;
     assert_ne!(dir.postmaster(), Some(left));
     assert_eq!(orders(&process).await, 2);
@@ -305,6 +320,7 @@ async fn what_was_stored_survives_kill_9_of_the_server_and_of_its_postgres() {
     tokio::time::timeout(Duration::from_mins(1), restarted)
         .await
         .expect("the server does not get ready again");
+    for _ in 0..4 { eprintln!("DIAG {:?}", ask(&process, KEY).await); }
     assert_eq!(orders(&process).await, 3);
     sell(&process, 1).await;
     assert_eq!(orders(&process).await, 4);
@@ -317,4 +333,91 @@ async fn what_was_stored_survives_kill_9_of_the_server_and_of_its_postgres() {
     assert_eq!(orders(&process).await, 4);
     assert!(process.terminate().await);
     assert_eq!(dir.postmaster(), None);
+}
+
+#[tokio::test]
+async fn what_root_writes_lies_where_postgres_user_cannot() {
+    let dir = DataDir::new();
+    let process = dir.serve().await;
+    let home = dir.home();
+    let uid_of = |path: &Path| path.symlink_metadata().unwrap().uid();
+    let mode_of = |path: &Path| path.symlink_metadata().unwrap().mode() & 0o7777;
+    let own = Uid::effective().as_raw();
+    let postgres = status_of(dir.postmaster().unwrap(), "Uid").unwrap();
+    let postgres: u32 = postgres.parse().unwrap();
+    let check = || {
+        let mode = if postgres == own { 0o700 } else { 0o755 };
+        assert_eq!((uid_of(&home), mode_of(&home)), (own, mode));
+        for name in ["socket", "programs", "startup.log"] {
+            let path = home.join(name);
+            assert!(path.symlink_metadata().unwrap().is_file(), "{name}");
+            assert_eq!((uid_of(&path), mode_of(&path) & 0o022), (own, 0), "{name}");
+        }
+        for name in ["data", "run", "log"] {
+            let path = home.join(name);
+            assert_eq!((uid_of(&path), mode_of(&path)), (postgres, 0o700), "{name}");
+        }
+    };
+    check();
+    assert!(process.terminate().await);
+
+    // A home that was PostgreSQL's user's, who used it, is taken back.
+    chown(&home, Some(postgres), None).unwrap();
+    let precious = dir.0.path().join("precious");
+    fs::write(&precious, "not a log").unwrap();
+    for name in ["socket", "programs", "startup.log"] {
+        fs::remove_file(home.join(name)).unwrap();
+        symlink(&precious, home.join(name)).unwrap();
+    }
+    let process = dir.serve().await;
+    check();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "not a log");
+    assert_eq!(uid_of(&precious), own);
+    assert!(process.terminate().await);
+}
+
+#[tokio::test]
+async fn a_link_where_postgres_user_is_given_a_directory_is_refused() {
+    let dir = DataDir::new();
+    let precious = TempDir::new().unwrap();
+    let before = precious.path().metadata().unwrap();
+    for name in ["log", "run"] {
+        let link = dir.0.path().join("postgres").join(name);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(precious.path(), &link).unwrap();
+        let output = dir.run(&["keys", "list"]).await;
+        assert_eq!(output.status.code(), Some(1));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let sentence = format!(
+            "{} is not a directory but a link or a file; remove it, and it is made anew\n",
+            dir.home().join(name).display()
+        );
+        assert!(errors.ends_with(&sentence), "{errors}");
+        fs::remove_file(&link).unwrap();
+    }
+    let after = precious.path().metadata().unwrap();
+    let of = |found: &fs::Metadata| (found.uid(), found.gid(), found.mode());
+    assert_eq!(of(&after), of(&before));
+}
+
+#[tokio::test]
+async fn a_socket_directory_that_anybody_may_have_made_is_not_used_again() {
+    let dir = DataDir::with_a_long_path();
+    let process = dir.serve().await;
+    let first = dir.socket_dir();
+    assert!(first.starts_with("/tmp"), "{}", first.display());
+    assert!(process.terminate().await);
+
+    let process = dir.serve().await;
+    assert_eq!(dir.socket_dir(), first);
+    assert!(process.terminate().await);
+
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o777)).unwrap();
+    let process = dir.serve().await;
+    let second = dir.socket_dir();
+    assert_ne!(second, first);
+    assert!(process.terminate().await);
+    for directory in [first, second] {
+        fs::remove_dir_all(directory).unwrap();
+    }
 }

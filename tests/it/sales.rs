@@ -1,6 +1,7 @@
 //! What was sold and what happened, over time and by group.
 
 use chrono::{DateTime, Utc};
+use sea_orm::sqlx;
 use serde_json::{Value, json};
 use tidewater::clock::Clock;
 
@@ -205,5 +206,40 @@ async fn an_event_that_comes_late_is_counted_when_it_happened_and_named_as_late(
             "none": {"buckets": buckets("orders", &[0, 0]), "provenance": provenance(0)},
             "traffic": {"buckets": buckets("events", &[1, 1, 0, 0, 3]), "provenance": provenance(3)},
         })
+    );
+}
+
+#[tokio::test]
+async fn sums_that_no_bigint_holds_are_told_exactly() {
+    let app = TestApp::start().await;
+    // 500 lines of the largest amount are 5 * 10^14 minor units; a bigint holds 18,446 of them.
+    let order = |n: i64| {
+        let at = DateTime::from_timestamp(1_770_000_000 + 60 * n, 0).unwrap();
+        let mut order = Order::of("gold")
+            .at(at.to_rfc3339())
+            .for_amount("10000000000.00");
+        for _ in 1..500 {
+            order = order.and("gold", 1, "10000000000.00");
+        }
+        order.event()
+    };
+    app.accept(&[order(0)]).await;
+    // As many more as it takes, straight into the rollup: 20,000 minutes of one order each.
+    let mut connection = app.db.connect().await;
+    sqlx::query(
+        "INSERT INTO sales_minute
+         SELECT 1, 0, to_timestamp(1770000060) + n * interval '1 minute', 'USD', '', '', '', '',
+                1, 500, 500000000000000
+         FROM generate_series(0, 19998) AS n ON CONFLICT DO NOTHING",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    let data = app
+        .data(r#"{ sales(range: {from: "2026-02-01T00:00:00Z", to: "2026-02-20T00:00:00Z"}) { totals { revenue orders } } }"#)
+        .await;
+    assert_eq!(
+        data["sales"]["totals"],
+        json!({"revenue": "100000000000000000.00", "orders": 20_000})
     );
 }

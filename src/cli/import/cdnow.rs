@@ -1,11 +1,9 @@
 //! CDNOW's transaction log (Fader and Hardie): customer, date, number of CDs, dollars; in the
 //! sample the customer's number in the sample stands second.
 
-use std::collections::HashMap;
-
 use serde_json::json;
 
-use super::source::{Lines, Numbered, event_id};
+use super::source::{Lines, Numbered, Seen};
 use crate::cli::Failure;
 
 /// The log does not say what was bought, only how many.
@@ -14,8 +12,8 @@ const PRODUCT: &str = "CD";
 /// Reads the log. The master and the sample give the same ids to the orders that are in both.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Reader {
-    /// How often a line was seen: a customer may well buy the same twice on one day.
-    seen: HashMap<String, u32>,
+    /// A customer may well buy the same twice on one day.
+    seen: Seen,
 }
 
 impl Lines for Reader {
@@ -34,10 +32,8 @@ impl Lines for Reader {
             .parse()
             .map_err(|_| format!("{units} is not a number of CDs"))?;
         let content = format!("cdnow/{customer}/{date}/{units}/{dollars}");
-        let occurrence = self.seen.entry(content.clone()).or_default();
-        *occurrence += 1;
         let event = json!({
-            "eventId": event_id(&content, *occurrence),
+            "eventId": self.seen.next_id(&content),
             "type": "purchase",
             "timestamp": format!("{date}T12:00:00Z"),
             "userId": format!("cdnow-{customer}"),

@@ -1,83 +1,16 @@
 //! From the columns of anyone's order lines to purchases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
-use clap::Args;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::source::{Numbered, event_id};
+use super::source::{Numbered, Seen, event_id};
 use crate::cli::Failure;
 use crate::domain::money::Currency;
-
-const NAMES: [&str; 11] = [
-    "orderId",
-    "timestamp",
-    "userId",
-    "productId",
-    "quantity",
-    "amount",
-    "unitPrice",
-    "currency",
-    "region",
-    "channel",
-    "campaign",
-];
-
-/// Which column holds what.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Mapping {
-    /// A field and the column that holds it, as in `--map userId=customer`. Fields: orderId (lines
-    /// of one order follow each other), timestamp, userId, productId, quantity (1 if not mapped),
-    /// amount (the line's total) or unitPrice, currency, region, channel, campaign.
-    #[arg(long = "map", value_name = "FIELD=COLUMN", value_parser = pair)]
-    maps: Vec<(String, String)>,
-    /// The currency where no column holds it: ISO 4217.
-    #[arg(long, default_value = "USD")]
-    currency: String,
-    /// The time zone of times without an offset; a date alone is noon of that day.
-    #[arg(long, default_value = "UTC")]
-    timezone: Tz,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (field, column) = text.split_once('=').ok_or("expected FIELD=COLUMN")?;
-    if !NAMES.contains(&field) {
-        return Err(format!("{field} is not one of {}", NAMES.join(", ")));
-    }
-    Ok((field.to_owned(), column.to_owned()))
-}
-
-impl Mapping {
-    /// Whether nothing is mapped.
-    pub(super) fn is_empty(&self) -> bool {
-        self.maps.is_empty()
-    }
-
-    /// The mapping, if it maps what an order cannot do without.
-    pub(super) fn into_columns(self) -> Result<Columns, Failure> {
-        let currency = Currency::from_code(&self.currency)
-            .ok_or_else(|| format!("{} is not a currency", self.currency))?;
-        let maps: HashMap<String, String> = self.maps.into_iter().collect();
-        for needed in ["timestamp", "userId", "productId"] {
-            if !maps.contains_key(needed) {
-                return Err(format!("--map {needed}=COLUMN is needed").into());
-            }
-        }
-        if maps.contains_key("amount") == maps.contains_key("unitPrice") {
-            return Err("--map either amount=COLUMN or unitPrice=COLUMN".into());
-        }
-        Ok(Columns {
-            maps,
-            currency,
-            zone: self.timezone,
-            open: None,
-            spoilt: None,
-            seen: HashMap::new(),
-        })
-    }
-}
 
 /// Gathers lines into orders.
 #[derive(Debug)]
@@ -87,10 +20,12 @@ pub(super) struct Columns {
     zone: Tz,
     /// The order that more lines may follow for.
     open: Option<Order>,
-    /// The order of which a line could not be read: nothing of it is stored.
-    spoilt: Option<String>,
-    /// How often a content was seen, for orders without an id.
-    seen: HashMap<String, u32>,
+    /// The orders, by a hash of their ids, that are left out whole.
+    spoilt: HashSet<Uuid>,
+    /// The line before, if it may be the first of the next order.
+    in_doubt: Option<u64>,
+    /// Which orders without an id were seen.
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -98,33 +33,85 @@ struct Order {
     /// The line that it begins at.
     number: u64,
     id: Option<String>,
+    currency: Currency,
     event: Value,
 }
 
+impl Order {
+    /// Refuses a later line that says otherwise than the first. A field left empty says nothing.
+    fn agree(&self, said: [(&str, Option<String>); 3]) -> Result<(), String> {
+        let difference = |(name, said): (&str, Option<String>)| {
+            let (first, said) = (self.event[name].as_str()?, said?);
+            (said != first)
+                .then(|| format!("{name} is {said} where line {} has {first}", self.number))
+        };
+        let differences: Vec<String> = said.into_iter().filter_map(difference).collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(differences.join(", "))
+    }
+}
+
 impl Columns {
+    pub(super) fn new(maps: HashMap<String, String>, currency: Currency, zone: Tz) -> Self {
+        Self {
+            maps,
+            currency,
+            zone,
+            open: None,
+            spoilt: HashSet::new(),
+            in_doubt: None,
+            seen: Seen::default(),
+        }
+    }
+
     /// Reads a line; answers the order that is complete now.
     pub(super) fn read(
         &mut self,
         number: u64,
         column: impl Fn(&str) -> Option<String>,
     ) -> Result<Numbered, Failure> {
+        let in_doubt = self.in_doubt.take();
         let id = self.maps.get("orderId").and_then(|name| column(name));
-        let id = id.filter(|id| !id.is_empty());
-        if id.is_some() && id == self.spoilt {
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            let result = self.read_line(number, None, column);
+            return result.map_err(|error| self.unreadable(number, &error));
+        };
+        if self.spoilt.contains(&event_id(&id, 0)) {
             return Ok(Vec::new());
         }
-        let result = self.read_line(number, id.clone(), column);
-        if result.is_err() && id.is_some() {
-            self.open.take_if(|open| open.id == id);
-            self.spoilt = id;
+        if let Some(line) = in_doubt {
+            let why = format!("line {line}, which cannot be read, may belong to the same order");
+            return Err(self.spoil(&id, &why));
         }
-        result
+        let result = self.read_line(number, Some(&id), column);
+        result.map_err(|error| self.spoil(&id, &error))
+    }
+
+    /// Takes note of a line of which not even the order is known: it may belong to the open one, or
+    /// be the first of the next. Stored without it, they would be in conflict with the mended file.
+    pub(super) fn unreadable(&mut self, number: u64, why: &dyn Display) -> Failure {
+        if self.maps.contains_key("orderId") {
+            self.in_doubt = Some(number);
+            if let Some(id) = self.open.as_ref().and_then(|open| open.id.clone()) {
+                return self.spoil(&id, why);
+            }
+        }
+        why.to_string().into()
+    }
+
+    /// Leaves an order out, with all its lines.
+    fn spoil(&mut self, id: &str, why: &dyn Display) -> Failure {
+        self.open.take_if(|open| open.id.as_deref() == Some(id));
+        self.spoilt.insert(event_id(id, 0));
+        format!("{why}; order {id} is left out whole").into()
     }
 
     fn read_line(
         &mut self,
         number: u64,
-        id: Option<String>,
+        id: Option<&str>,
         column: impl Fn(&str) -> Option<String>,
     ) -> Result<Numbered, Failure> {
         let field = |name: &str| {
@@ -142,12 +129,25 @@ impl Columns {
             })
         };
 
+        let open = self.open.as_ref();
+        let open = open.filter(|open| id.is_some() && open.id.as_deref() == id);
         let currency = match field("currency") {
             Some(code) => {
                 Currency::from_code(&code).ok_or_else(|| format!("{code} is not a currency"))?
             }
-            None => self.currency,
+            None => open.map_or(self.currency, |open| open.currency),
         };
+        let time = field("timestamp")
+            .map(|text| self.time(&text))
+            .transpose()?;
+        let time = time.map(|at| at.to_rfc3339());
+        if let Some(open) = open {
+            open.agree([
+                ("userId", field("userId")),
+                ("timestamp", time.clone()),
+                ("currency", Some(currency.code().to_owned())),
+            ])?;
+        }
         let quantity: i64 = match field("quantity") {
             Some(text) => text
                 .parse()
@@ -171,7 +171,7 @@ impl Columns {
 
         if let Some(open) = &mut self.open
             && id.is_some()
-            && open.id == id
+            && open.id.as_deref() == id
         {
             let lines = open.event["lines"].as_array_mut();
             lines.expect("an order has lines").push(line);
@@ -179,7 +179,7 @@ impl Columns {
         }
         let mut event = json!({
             "type": "purchase",
-            "timestamp": self.time(&need("timestamp")?)?.to_rfc3339(),
+            "timestamp": time.map_or_else(|| need("timestamp"), Ok)?,
             "userId": need("userId")?,
             "currency": currency.code(),
             "lines": [line],
@@ -190,7 +190,12 @@ impl Columns {
             }
         }
         let finished = self.finish();
-        self.open = Some(Order { number, id, event });
+        self.open = Some(Order {
+            number,
+            id: id.map(str::to_owned),
+            currency,
+            event,
+        });
         Ok(finished)
     }
 
@@ -200,18 +205,14 @@ impl Columns {
             number,
             id,
             mut event,
+            ..
         }) = self.open.take()
         else {
             return Vec::new();
         };
         let id = match id {
             Some(id) => event_id(&format!("order/{id}"), 1),
-            None => {
-                let content = format!("line/{event}");
-                let occurrence = self.seen.entry(content.clone()).or_default();
-                *occurrence += 1;
-                event_id(&content, *occurrence)
-            }
+            None => self.seen.next_id(&format!("line/{event}")),
         };
         event["eventId"] = id.to_string().into();
         vec![(number, event)]
@@ -247,13 +248,12 @@ mod tests {
     use super::*;
 
     fn columns(maps: &[&str]) -> Columns {
-        Mapping {
-            maps: maps.iter().map(|text| pair(text).unwrap()).collect(),
-            currency: "EUR".into(),
-            timezone: Tz::Europe__Berlin,
-        }
-        .into_columns()
-        .unwrap()
+        let pair = |text: &&str| {
+            let (field, column) = text.split_once('=').unwrap();
+            (field.to_owned(), column.to_owned())
+        };
+        let euro = Currency::from_code("EUR").unwrap();
+        Columns::new(maps.iter().map(pair).collect(), euro, Tz::Europe__Berlin)
     }
 
     fn row<'a>(values: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
@@ -326,22 +326,5 @@ mod tests {
         assert_eq!(ids().len(), 2);
         assert_ne!(ids()[0], ids()[1]);
         assert_eq!(ids(), ids());
-    }
-
-    #[test]
-    fn a_mapping_that_cannot_do_says_so() {
-        assert!(pair("colour=red").is_err());
-        let incomplete = Mapping {
-            maps: vec![],
-            currency: "EUR".into(),
-            timezone: Tz::UTC,
-        };
-        assert!(
-            incomplete
-                .into_columns()
-                .unwrap_err()
-                .to_string()
-                .contains("--map timestamp")
-        );
     }
 }

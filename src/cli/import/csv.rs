@@ -29,7 +29,8 @@ impl Lines for Reader {
             .has_headers(false)
             .from_reader(line.as_bytes());
         let fields: Vec<String> = match reader.records().next() {
-            Some(record) => record?
+            Some(record) => record
+                .map_err(|error| self.columns.unreadable(number, &error))?
                 .iter()
                 .map(|field| field.trim().to_owned())
                 .collect(),
@@ -45,12 +46,9 @@ impl Lines for Reader {
             return Ok(Vec::new());
         };
         if fields.len() != header.len() {
-            return Err(format!(
-                "{} fields where the header has {}",
-                fields.len(),
-                header.len()
-            )
-            .into());
+            let (found, expected) = (fields.len(), header.len());
+            let why = format!("{found} fields where the header has {expected}");
+            return Err(self.columns.unreadable(number, &why));
         }
         self.columns.read(number, |name| {
             let n = header.iter().position(|column| column == name)?;

@@ -1,18 +1,17 @@
 //! JSON objects, one a line: events as the API takes them, or order lines with a mapping.
 
-use std::collections::HashMap;
+use serde_json::{Map, Value};
 
-use serde_json::Value;
-
-use super::columns::{Columns, Mapping};
-use super::source::{Lines, Numbered, event_id};
+use super::columns::Columns;
+use super::mapping::Mapping;
+use super::source::{Lines, Numbered, Seen};
 use crate::cli::Failure;
 
 /// Reads NDJSON.
 #[derive(Debug)]
 pub(super) enum Reader {
-    /// Events; how often the content of those without an id was seen.
-    Events(HashMap<String, u32>),
+    /// Events, and which of those without an id were seen.
+    Events(Seen),
     /// Order lines.
     Orders(Columns),
 }
@@ -20,7 +19,7 @@ pub(super) enum Reader {
 impl Reader {
     pub(super) fn new(mapping: Mapping) -> Result<Self, Failure> {
         if mapping.is_empty() {
-            return Ok(Self::Events(HashMap::new()));
+            return Ok(Self::Events(Seen::default()));
         }
         Ok(Self::Orders(mapping.into_columns()?))
     }
@@ -31,25 +30,24 @@ impl Lines for Reader {
         if line.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let mut value: Value = serde_json::from_str(line)?;
-        let Some(object) = value.as_object_mut() else {
-            return Err("not a JSON object".into());
-        };
+        let object = object(line);
         match self {
             Self::Events(seen) => {
+                let mut object = object?;
                 if object.get("eventId").is_none_or(Value::is_null) {
-                    let occurrence = seen.entry(line.to_owned()).or_default();
-                    *occurrence += 1;
-                    let id = event_id(&format!("event/{line}"), *occurrence);
+                    let id = seen.next_id(&format!("event/{line}"));
                     object.insert("eventId".to_owned(), id.to_string().into());
                 }
-                Ok(vec![(number, value)])
+                Ok(vec![(number, object.into())])
             }
-            Self::Orders(columns) => columns.read(number, |name| match object.get(name)? {
-                Value::String(text) => Some(text.clone()),
-                Value::Null => None,
-                other => Some(other.to_string()),
-            }),
+            Self::Orders(columns) => {
+                let object = object.map_err(|error| columns.unreadable(number, &error))?;
+                columns.read(number, |name| match object.get(name)? {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Null => None,
+                    other => Some(other.to_string()),
+                })
+            }
         }
     }
 
@@ -58,5 +56,12 @@ impl Lines for Reader {
             Self::Events(_) => Vec::new(),
             Self::Orders(columns) => columns.finish(),
         }
+    }
+}
+
+fn object(line: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(line)? {
+        Value::Object(object) => Ok(object),
+        _ => Err("not a JSON object".into()),
     }
 }

@@ -1,7 +1,8 @@
 //! A file read line by line into events, with a progress bar and a bound on memory.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,6 +13,9 @@ use crate::cli::Failure;
 
 /// The longest line.
 const MAX_LINE: u64 = 1024 * 1024;
+/// Where a batch ends even if it has few events: the API takes bodies of 4 MiB, and a line more may
+/// come on top.
+const MAX_BATCH: usize = 2 * 1024 * 1024;
 /// Where the ids of imported events come from.
 const NAMESPACE: Uuid = Uuid::from_u128(0x9d5e_41b7_3f0c_4e5e_8a41_6a34_15a1_77c2);
 
@@ -35,6 +39,19 @@ pub(in crate::cli) trait Lines {
 /// The id of an event: of what it says and of which time it says it.
 pub(in crate::cli) fn event_id(content: &str, occurrence: u32) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{content}#{occurrence}").as_bytes())
+}
+
+/// How often each content was seen. Keeps a hash of it: contents are as long as lines.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashMap<Uuid, u32>);
+
+impl Seen {
+    /// The id of the next event that says this.
+    pub(super) fn next_id(&mut self, content: &str) -> Uuid {
+        let occurrence = self.0.entry(event_id(content, 0)).or_default();
+        *occurrence += 1;
+        event_id(content, *occurrence)
+    }
 }
 
 /// A file that is being read.
@@ -75,11 +92,12 @@ impl<L: Lines> Source<L> {
         ProgressBar::new(self.size).with_style(style)
     }
 
-    /// The next events, about `size` of them; none at the end.
+    /// The next events, about `size` of them or [`MAX_BATCH`] bytes of JSON; none at the end.
     pub(in crate::cli) fn next_batch(&mut self, size: usize) -> Result<Batch, Failure> {
         let mut batch = Vec::with_capacity(size);
+        let mut bytes = 0;
         let mut line = String::new();
-        while batch.len() < size && !self.finished {
+        while batch.len() < size && bytes < MAX_BATCH && !self.finished {
             line.clear();
             let read = self.reader.by_ref().take(MAX_LINE + 1).read_line(&mut line);
             let read = u64::try_from(read.map_err(|error| self.at_line(&error))?)?;
@@ -96,17 +114,75 @@ impl<L: Lines> Source<L> {
                 match self.format.read(self.line, text) {
                     Ok(events) => events,
                     Err(error) => {
-                        batch.push((self.line, Err(error.to_string().trim_end().to_owned())));
+                        let why = error.to_string().trim_end().to_owned();
+                        bytes += why.len();
+                        batch.push((self.line, Err(why)));
                         continue;
                     }
                 }
             };
-            batch.extend(events.into_iter().map(|(line, event)| (line, Ok(event))));
+            for (line, event) in events {
+                bytes += json_len(&event)?;
+                batch.push((line, Ok(event)));
+            }
         }
         Ok(batch)
     }
 
     fn at_line(&self, error: &dyn std::fmt::Display) -> String {
         format!("line {}: {error}", self.line + u64::from(self.line == 0))
+    }
+}
+
+/// How many bytes a value takes as JSON. Order lines of a few bytes become many times as much.
+fn json_len(value: &Value) -> serde_json::Result<usize> {
+    struct Count(usize);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value)?;
+    Ok(count.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every line is an event.
+    struct Texts;
+
+    impl Lines for Texts {
+        fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure> {
+            Ok(vec![(number, line.into())])
+        }
+    }
+
+    #[test]
+    fn a_batch_of_long_lines_stays_below_what_the_api_takes_and_no_line_is_lost() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("long");
+        let line = "x".repeat(900 * 1024) + "\n";
+        std::fs::write(&path, line.repeat(10) + &"short\n".repeat(3_000)).unwrap();
+
+        let mut source = Source::open(&path, Texts).unwrap();
+        let mut lines = Vec::new();
+        loop {
+            let batch = source.next_batch(2_000).unwrap();
+            if batch.is_empty() {
+                break;
+            }
+            let events: Vec<&Value> = batch.iter().flat_map(|(_, event)| event).collect();
+            assert!(serde_json::to_vec(&events).unwrap().len() < 4 * 1024 * 1024);
+            lines.push((batch[0].0, batch.len()));
+        }
+        let expected = [(1, 3), (4, 3), (7, 3), (10, 2_000), (2_010, 1_001)];
+        assert_eq!(lines, expected);
     }
 }

@@ -16,8 +16,8 @@ pub struct LiveSalesRow {
     pub product_id: String,
     /// How many pieces.
     pub units: i64,
-    /// In minor units.
-    pub revenue: i64,
+    /// In minor units, as a decimal: a sum may be wider than a `bigint`.
+    pub revenue: String,
     /// How many orders have their first line here.
     pub orders: i64,
 }
@@ -64,7 +64,7 @@ const SQL: &str = "
     SELECT floor(extract(epoch FROM timestamp))::bigint AS second,
            product_id,
            sum(quantity)::bigint AS units,
-           sum(amount)::bigint AS revenue,
+           sum(amount)::text AS revenue,
            count(*) FILTER (WHERE line = 1) AS orders
     FROM (
         SELECT *, row_number() OVER (PARTITION BY timestamp, event_id ORDER BY purchase_id) AS line

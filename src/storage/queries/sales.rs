@@ -52,8 +52,8 @@ pub struct SalesRow {
     pub orders: i64,
     /// How many pieces.
     pub units: i64,
-    /// In minor units.
-    pub revenue: i64,
+    /// In minor units, as a decimal: a sum may be wider than a `bigint`.
+    pub revenue: String,
 }
 
 /// Reads the rollup between the first and the last bound: a range scan of its key, which begins
@@ -67,7 +67,7 @@ pub const SQL: &str = "
            CASE WHEN $7 THEN product_id END AS product_id,
            sum(orders)::bigint AS orders,
            sum(units)::bigint AS units,
-           sum(revenue)::bigint AS revenue
+           sum(revenue)::text AS revenue
     FROM sales_minute
     WHERE tenant_id = $1 AND grain = $2 AND minute >= $8 AND minute < $9
     GROUP BY 1, 2, 3, 4, 5, 6

@@ -30,11 +30,12 @@ const SQL: &str = "
            sum(late_events)::bigint AS late_events
     FROM traffic_minute
     WHERE tenant_id = $1 AND minute >= $3 AND minute < $4
+          AND ($6::text IS NULL OR event_type = $6)
     GROUP BY 1, 2
     ORDER BY 1, 2
     LIMIT $5";
 
-/// The traffic between each two neighbouring bounds, at most `limit` rows, in the order of
+/// The traffic, of one type or all, between each two neighbouring bounds, at most `limit` rows, in the order of
 /// buckets.
 ///
 /// # Errors
@@ -43,6 +44,7 @@ pub async fn traffic(
     db: &impl ConnectionTrait,
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
+    event_type: Option<&str>,
     limit: i64,
 ) -> Result<Vec<TrafficRow>, StorageError> {
     let [from, .., to] = bounds else {
@@ -54,6 +56,7 @@ pub async fn traffic(
         (*from).into(),
         (*to).into(),
         limit.into(),
+        event_type.map(str::to_owned).into(),
     ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     Ok(TrafficRow::find_by_statement(statement).all(db).await?)

@@ -224,7 +224,7 @@ async fn an_order_with_a_bad_line_is_left_out_whole_and_comes_when_the_file_is_m
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{errors}");
         assert_eq!(
-            errors.contains("line 6: much is not a price\n"),
+            errors.contains("line 6: much is not a price; order 2 is left out whole\n"),
             status == 1,
             "{errors}"
         );
@@ -257,4 +257,134 @@ async fn an_order_whose_lines_come_apart_is_named_as_a_conflict_and_fails_the_im
             .unwrap()
             .contains("line 4:")
     );
+}
+
+/// What an import of order lines says: its exit code, the lines that it names, its totals.
+async fn told(db: &TestDb, format: &str, content: &str) -> (Option<i32>, Vec<String>, String) {
+    let (_directory, path) = file("orders", content);
+    let mut command = import(db, &[format, path.to_str().unwrap()]);
+    let command = command.args(MAPS).args(["--map", "currency=money"]);
+    let output = command.output().await.unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let named = errors.lines().filter(|line| line.starts_with("line "));
+    (
+        output.status.code(),
+        named.map(str::to_owned).collect(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+fn totals(accepted: u32, duplicates: u32, rejected: u32) -> String {
+    format!("{accepted} accepted, {duplicates} duplicates, 0 conflicts, {rejected} rejected\n")
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_read_leaves_out_the_orders_it_may_belong_to_until_it_is_mended() {
+    // The first of the bad lines is the middle of order 2, the second the first of order 5.
+    let orders = [
+        "1 mug", "2 mug", "2 tea", "2 pot", "3 mug", "4 mug", "5 mug", "5 tea", "6 mug", "6 tea",
+    ];
+    let bad = [2, 6];
+    let csv = |order: &str| {
+        let (no, sku) = order.split_once(' ').unwrap();
+        format!("{no},2026-03-01,ann,{sku},1,5,DE,EUR\n")
+    };
+    let ndjson = |order: &str| {
+        let (no, sku) = order.split_once(' ').unwrap();
+        let line = json!({"no": no, "when": "2026-03-01", "who": "ann", "sku": sku, "each": 5});
+        format!("{line}\n")
+    };
+    let file = |header: &str, line: &dyn Fn(&str) -> String, rubbish: &[&str]| -> String {
+        let mut rubbish = rubbish.iter();
+        let lines = orders.iter().enumerate().map(|(n, order)| {
+            let rubbish = bad.contains(&n).then(|| rubbish.next()).flatten();
+            rubbish.map_or_else(|| line(order), |text| format!("{text}\n"))
+        });
+        header.to_owned() + &lines.collect::<String>()
+    };
+    let header = "no,when,who,sku,n,each,land,money\n";
+    let cases = [
+        (
+            "csv",
+            file(header, &csv, &["2,2026-03-01,ann", ",,,,,,,"]),
+            file(header, &csv, &[]),
+            [
+                "line 4: 3 fields where the header has 8; order 2 is left out whole",
+                "line 8: column sku is empty or missing; order 4 is left out whole",
+                "line 9: line 8, which cannot be read, may belong to the same order; order 5 is left out whole",
+            ],
+        ),
+        (
+            "ndjson",
+            file("", &ndjson, &["[]", "{\"no\": 5,"]),
+            file("", &ndjson, &[]),
+            [
+                "line 3: not a JSON object; order 2 is left out whole",
+                "line 7: EOF while parsing a value at line 1 column 9; order 4 is left out whole",
+                "line 8: line 7, which cannot be read, may belong to the same order; order 5 is left out whole",
+            ],
+        ),
+    ];
+    for (format, broken, mended, named) in cases {
+        let db = TestDb::migrated().await;
+        let named = named.map(str::to_owned).to_vec();
+        assert_eq!(
+            told(&db, format, &broken).await,
+            (Some(1), named, totals(3, 0, 3))
+        );
+        assert_eq!(db.number("SELECT count(*) FROM purchase").await, 4);
+        assert_eq!(
+            told(&db, format, &mended).await,
+            (Some(0), vec![], totals(3, 3, 0))
+        );
+        assert_eq!(db.number("SELECT count(*) FROM purchase").await, 10);
+        assert_consistent(&db).await;
+    }
+}
+
+#[tokio::test]
+async fn without_an_order_id_a_line_that_cannot_be_read_leaves_out_only_itself() {
+    let csv = "when,who,sku,each\n\
+        2026-03-01,ann,mug,5\n\
+        2026-03-01,ann\n\
+        2026-03-01,ann,tea,5\n";
+    let (_directory, path) = file("lines.csv", csv);
+    let db = TestDb::migrated().await;
+    let mut command = import(&db, &["csv", path.to_str().unwrap()]);
+    let output = command.args(&MAPS[2..8]).args(&MAPS[10..12]).output();
+    let output = output.await.unwrap();
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "line 3: 2 fields where the header has 4\ntidewater: 1 events are not stored; the others are\n"
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), totals(2, 0, 1));
+}
+
+#[tokio::test]
+async fn lines_that_share_an_order_id_and_differ_in_user_time_or_currency_are_not_one_order() {
+    let csv = "no,when,who,sku,n,each,land,money\n\
+        1,2026-03-01,ann,mug,1,5,DE,USD\n\
+        1,2026-03-01,bob,tea,1,2000,DE,JPY\n\
+        2,2026-03-01,ann,mug,1,5,DE,USD\n\
+        2,2026-03-02,ann,tea,1,4,DE,USD\n\
+        3,2026-03-01,ann,mug,1,500,DE,JPY\n\
+        3,,,tea,1,400,,\n\
+        4,2026-03-01,ann,mug,1,5,DE,\n\
+        4,2026-03-01T12:00:00Z,ann,tea,1,4,DE,EUR\n";
+    let db = TestDb::migrated().await;
+    let named = [
+        "line 3: userId is bob where line 2 has ann, currency is JPY where line 2 has USD; order 1 is left out whole",
+        "line 5: timestamp is 2026-03-02T12:00:00+00:00 where line 4 has 2026-03-01T12:00:00+00:00; order 2 is left out whole",
+    ];
+    assert_eq!(
+        told(&db, "csv", csv).await,
+        (Some(1), named.map(str::to_owned).to_vec(), totals(2, 0, 2))
+    );
+    // Orders 3 and 4: a field that a later line leaves empty is the first line's.
+    for (currency, amount) in [("JPY", 900), ("EUR", 900)] {
+        let sum =
+            format!("SELECT sum(p.amount)::bigint FROM purchase p WHERE p.currency = '{currency}'");
+        assert_eq!(db.number(&sum).await, amount, "{currency}");
+    }
+    assert_consistent(&db).await;
 }

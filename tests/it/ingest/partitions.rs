@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike, Duration, Months, Utc};
 use futures_util::future::join_all;
+use sea_orm::sqlx;
 use serde_json::{Value, json};
 use tidewater::clock::Clock;
 use uuid::Uuid;
@@ -9,11 +10,12 @@ use uuid::Uuid;
 use super::{click, rows};
 use crate::support::{Order, TestApp, TestDb, assert_consistent, pageview};
 
-/// The months that every table has a partition for.
+/// The months and years that a table has a partition for.
 async fn months(db: &TestDb, table: &str) -> Vec<String> {
     let query = format!(
-        "SELECT right(inhrelid::regclass::text, 7) AS month FROM pg_inherits
-         WHERE inhparent = '{table}'::regclass"
+        "SELECT substr(inhrelid::regclass::text, {}) AS month FROM pg_inherits
+         WHERE inhparent = '{table}'::regclass",
+        table.len() + 2
     );
     let rows = rows(db, &query).await;
     let rows = rows.as_array().unwrap().iter();
@@ -50,10 +52,12 @@ async fn partitions_are_there_ahead_and_are_made_when_an_event_needs_one() {
         Order::of("CD").at("1997-12-31T23:59:59.999999Z").event(),
         Order::of("CD").at("1998-01-01T00:00:00Z").event(),
         pageview("a", "/", "2000-02-29T12:00:00Z"),
+        Order::of("CD").at("2019-12-31T23:59:59.999999Z").event(),
+        Order::of("CD").at("2020-01-01T00:00:00Z").event(),
         click(Uuid::new_v4(), &tomorrow.to_rfc3339()),
     ];
     app.accept(&events).await;
-    let made: Vec<String> = ["1970_01", "1997_12", "1998_01", "2000_02"]
+    let made: Vec<String> = ["1970", "1997", "1998", "2000", "2019", "2020_01"]
         .map(ToOwned::to_owned)
         .into_iter()
         .chain(ahead)
@@ -69,7 +73,7 @@ async fn partitions_are_there_ahead_and_are_made_when_an_event_needs_one() {
     let (_, answer) = other.send(&json!(events)).await;
     assert_eq!(
         (&answer["duplicates"], &answer["accepted"]),
-        (&json!(5), &json!(1))
+        (&json!(7), &json!(1))
     );
 }
 
@@ -79,7 +83,7 @@ async fn writers_that_need_the_same_new_months_at_once_do_not_stand_in_each_othe
     let second = TestApp::on(first.db.clone(), None, Clock::System).await;
     let order = |month: u32, day: u32| {
         Order::of("CD")
-            .at(format!("1999-{month:02}-{day:02}T12:00:00Z"))
+            .at(format!("2021-{month:02}-{day:02}T12:00:00Z"))
             .event()
     };
     let sending = (0..8_u32).map(|sender| {
@@ -92,6 +96,30 @@ async fn writers_that_need_the_same_new_months_at_once_do_not_stand_in_each_othe
     join_all(sending).await;
     assert_eq!(first.db.number("SELECT count(*) FROM event").await, 96);
     assert_consistent(&first.db).await;
+}
+
+#[tokio::test]
+async fn a_partition_that_was_detached_is_attached_again_and_harms_nobody_meanwhile() {
+    let app = TestApp::start().await;
+    app.accept(&[Order::of("CD").at("2022-05-01T00:00:00Z").event()])
+        .await;
+    let mut connection = app.db.connect().await;
+    sqlx::query("ALTER TABLE event DETACH PARTITION event_2022_05")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let sending = (0..20).map(|n| {
+        let time = if n % 4 == 0 {
+            "2022-05-02T00:00:00Z"
+        } else {
+            "2022-06-02T00:00:00Z"
+        };
+        let (app, order) = (&app, Order::of("CD").at(time).event());
+        async move { app.accept(&[order]).await }
+    });
+    join_all(sending).await;
+    assert_eq!(app.db.number("SELECT count(*) FROM event").await, 21);
+    assert_consistent(&app.db).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tidewater::clock::Clock;
 use tidewater::domain::tenant::TenantId;
 use tidewater::storage::Db;
 
-use crate::support::{KEY, Order, Subscription, TestApp};
+use crate::support::{KEY, Order, Process, Subscription, TestApp, TestDb};
 
 #[tokio::test]
 async fn a_wrong_key_or_none_closes_the_socket() {
@@ -108,4 +108,24 @@ async fn a_revoked_key_ends_its_subscriptions() {
         .api_key_id;
     assert!(keys::revoke(&db, id, now).await.unwrap());
     assert_eq!(dashboard.hear().await, Err(4403));
+}
+
+#[tokio::test]
+async fn whoever_talks_but_names_no_key_is_sent_away() {
+    let app = TestApp::start().await;
+    let mut socket = Subscription::connect(&app.url).await;
+    socket.say(json!({"type": "ping"})).await;
+    assert_eq!(socket.hear().await.unwrap()["type"], "pong");
+    assert_eq!(socket.hear().await, Err(4408));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_tells_its_subscribers_to_come_back() {
+    let db = TestDb::migrated().await;
+    let server = Process::serve(&[("DATABASE_URL", &db.url())]).await;
+    let query = "subscription { liveSales(window: ONE_HOUR) { orders } }";
+    let mut dashboard = Subscription::begin(&server.url, KEY, query).await;
+    dashboard.next().await;
+    let (ended_well, heard) = tokio::join!(server.terminate(), dashboard.hear());
+    assert_eq!((ended_well, heard), (true, Err(1012)));
 }
