@@ -154,18 +154,15 @@ impl Columns {
                 .map_err(|_| format!("{text} is not a quantity"))?,
             None => 1,
         };
-        let amount = match field("unitPrice") {
-            Some(price) => {
-                let price = currency
-                    .parse_amount(&price)
-                    .map_err(|_| format!("{price} is not a price"))?;
-                currency.format_amount(
-                    price
-                        .checked_mul(quantity)
-                        .ok_or("the amount is too large")?,
-                )
-            }
-            None => need("amount")?,
+        let amount = if self.maps.contains_key("unitPrice") {
+            let price = need("unitPrice")?;
+            let price = currency
+                .parse_amount(&price)
+                .map_err(|_| format!("{price} is not a price"))?;
+            let amount = price.checked_mul(quantity);
+            currency.format_amount(amount.ok_or("the amount is too large")?)
+        } else {
+            need("amount")?
         };
         let line = json!({"productId": need("productId")?, "quantity": quantity, "amount": amount});
 

@@ -310,7 +310,7 @@ async fn a_line_that_cannot_be_read_leaves_out_the_orders_it_may_belong_to_until
             file(header, &csv, &[]),
             [
                 "line 4: 3 fields where the header has 8; order 2 is left out whole",
-                "line 8: column sku is empty or missing; order 4 is left out whole",
+                "line 8: column each is empty or missing; order 4 is left out whole",
                 "line 9: line 8, which cannot be read, may belong to the same order; order 5 is left out whole",
             ],
         ),

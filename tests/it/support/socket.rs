@@ -71,8 +71,10 @@ impl Subscription {
 
     /// Whether nothing comes for a while.
     pub async fn is_silent_for(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.socket.next())
-            .await
-            .is_err()
+        let something = async {
+            // The server asks from time to time whether we are there.
+            while let Some(Ok(Message::Ping(_))) = self.socket.next().await {}
+        };
+        tokio::time::timeout(time, something).await.is_err()
     }
 }
