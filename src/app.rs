@@ -1,10 +1,12 @@
 //! The one place that wires: from a configuration to a server that runs.
 
+mod home;
+mod services;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, keys};
@@ -12,15 +14,14 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
-use crate::ingest::Ingest;
-use crate::ingest::log::DirectLog;
 use crate::jobs;
-use crate::realtime::bus::Bus;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
-use crate::storage::embedded::{self, Embedded, EmbeddedError};
+use crate::storage::embedded::EmbeddedError;
 use crate::storage::{Db, StorageError, schema};
-use crate::telemetry::metrics::Metrics;
+
+pub use home::Home;
+pub use services::Services;
 
 /// How long requests may go on after the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -58,144 +59,6 @@ pub enum StartError {
         keys::MIN_BOOTSTRAP_KEY
     )]
     WeakKey,
-}
-
-/// The database of a configuration: a given one, the one of a server that runs on the data
-/// directory, or a private one that is started for us.
-#[derive(Debug)]
-pub struct Home {
-    url: String,
-    embedded: Option<Embedded>,
-}
-
-impl Home {
-    /// The database that this process is to own: a private one must not be another's.
-    ///
-    /// # Errors
-    /// When the private PostgreSQL cannot be started.
-    pub async fn own(config: &Config) -> Result<Self, StartError> {
-        let config = &config.database;
-        if let Some(url) = config.database_url() {
-            let url = url.reveal().to_owned();
-            return Ok(Self {
-                url,
-                embedded: None,
-            });
-        }
-        let embedded = Embedded::start(&config.data_dir, config.postgres_dir.as_deref()).await?;
-        let url = embedded.url().to_owned();
-        Ok(Self {
-            url,
-            embedded: Some(embedded),
-        })
-    }
-
-    /// The database beside a server that may be running.
-    ///
-    /// # Errors
-    /// When the private PostgreSQL cannot be started.
-    pub async fn share(config: &Config) -> Result<Self, StartError> {
-        match Self::own(config).await {
-            Err(StartError::Embedded(EmbeddedError::InUse(directory))) => {
-                let url = embedded::running(&config.database.data_dir);
-                let url = url.ok_or(StartError::Embedded(EmbeddedError::InUse(directory)))?;
-                Ok(Self {
-                    url,
-                    embedded: None,
-                })
-            }
-            other => other,
-        }
-    }
-
-    /// How to reach it.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Stops what was started for us.
-    pub async fn close(self) {
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
-}
-
-/// What can be done with a database, short of serving: for the server and the commands alike.
-#[allow(
-    missing_debug_implementations,
-    reason = "channels have nothing to show"
-)]
-pub struct Services {
-    /// The database.
-    pub db: Db,
-    /// Tells the time.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Metrics,
-    /// Takes events.
-    pub ingest: Ingest,
-    /// Tells what was committed.
-    pub bus: Bus,
-    /// Ends the writers once all is stored.
-    drain: CancellationToken,
-    /// Ends what carries the bus.
-    stop: CancellationToken,
-    writers: JoinSet<()>,
-}
-
-impl Services {
-    /// Wires them; nothing is connected until it is needed.
-    ///
-    /// # Errors
-    /// When a URL cannot be read.
-    pub async fn build(
-        url: &str,
-        redis_url: Option<&Secret>,
-        clock: Clock,
-    ) -> Result<Self, StartError> {
-        let stop = CancellationToken::new();
-        let metrics = Metrics::default();
-        let statement_seconds = metrics.read_statement_seconds.clone();
-        let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
-        let bus = match redis_url {
-            Some(url) => Bus::redis(url.reveal(), db.clone(), metrics.clone(), stop.clone())?,
-            None => Bus::local(metrics.clone()),
-        };
-        let drain = CancellationToken::new();
-        let (log, writers) = DirectLog::start(&db, &bus, &metrics, &drain);
-        let ingest = Ingest::new(log, clock.clone(), metrics.clone());
-        Ok(Self {
-            db,
-            clock,
-            metrics,
-            ingest,
-            bus,
-            drain,
-            stop,
-            writers,
-        })
-    }
-
-    /// Waits until everything taken is stored, and disconnects.
-    pub async fn close(self) {
-        let Self {
-            db,
-            bus,
-            drain,
-            stop,
-            mut writers,
-            ..
-        } = self;
-        drain.cancel();
-        while writers.join_next().await.is_some() {}
-        bus.flush().await;
-        stop.cancel();
-        if tokio::time::timeout(DRAIN, db.close()).await.is_err() {
-            tracing::warn!("some statements did not end in time");
-        }
-    }
 }
 
 /// A server that is ready to run.
