@@ -264,3 +264,18 @@ async fn an_id_claimed_in_one_period_is_a_duplicate_in_the_next() {
     );
     assert_consistent(&app.db).await;
 }
+
+#[tokio::test]
+async fn batches_of_many_requests_share_transactions() {
+    let app = TestApp::start().await;
+    let before = app
+        .metric("tidewater_ingest_transaction_seconds_count")
+        .await;
+    let sending = (0..200).map(|_| async { app.accept(&[Order::of("mug").event()]).await });
+    join_all(sending).await;
+    let transactions = app
+        .metric("tidewater_ingest_transaction_seconds_count")
+        .await
+        - before;
+    assert!(transactions <= 100.0, "{transactions} for 200 requests");
+}
