@@ -41,6 +41,11 @@ pub enum Role {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// There is nothing to look at.
+    #[error(
+        "there is no data in {0}: start the server first, or name its directory with TIDEWATER_DATA_DIR"
+    )]
+    NoData(std::path::PathBuf),
     /// The private PostgreSQL.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
@@ -51,8 +56,16 @@ pub enum StartError {
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
     /// An address to listen on.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, #[source] std::io::Error),
+    #[error("cannot listen on {address} ({error}); choose another address with {variable}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What sets it.
+        variable: &'static str,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
     /// The bootstrap key.
     #[error(
         "TIDEWATER_BOOTSTRAP_KEY has fewer than {} characters",
@@ -88,10 +101,10 @@ impl App {
         if config.access.bootstrap_key().is_some_and(weak) {
             return Err(StartError::WeakKey);
         }
-        let operations = listen(config.http.metrics_listen).await?;
+        let operations = listen(config.http.metrics_listen, "TIDEWATER_METRICS_LISTEN").await?;
         let api = match role {
             Role::Worker => None,
-            Role::Api | Role::All => Some(listen(config.http.listen).await?),
+            Role::Api | Role::All => Some(listen(config.http.listen, "TIDEWATER_LISTEN").await?),
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
@@ -204,9 +217,13 @@ impl App {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| StartError::Listen(address, error))
+    listener.map_err(|error| StartError::Listen {
+        address,
+        variable,
+        error,
+    })
 }
 
 /// Brings the schema up and stores the first key, as soon as the database lets us; then does the

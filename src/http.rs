@@ -14,14 +14,14 @@ mod problem;
 mod socket;
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
-use tower_http::trace::{DefaultOnFailure, TraceLayer};
-use tracing::Level;
+use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
 use crate::error::{Code, Problem};
@@ -75,15 +75,18 @@ pub fn router(state: State) -> Router {
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/{file}", get(graphiql::asset))
-        .route("/livez", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
         .layer(CompressionLayer::new())
         .layer(cors)
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(measured)
-        .layer(TraceLayer::new_for_http().on_failure(DefaultOnFailure::new().level(Level::WARN)))
+        // What fails says why itself.
+        .layer(TraceLayer::new_for_http().on_failure(()))
+        // Probes are not clients: they are neither counted nor logged.
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
         .with_state(state)
 }
 

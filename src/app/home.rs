@@ -52,6 +52,19 @@ impl Home {
         }
     }
 
+    /// The same, but only if there is one: nothing is made for a look.
+    ///
+    /// # Errors
+    /// When there is none, or the private PostgreSQL cannot be started.
+    pub async fn existing(config: &Config) -> Result<Self, StartError> {
+        let data_dir = &config.database.data_dir;
+        let is_private = config.database.database_url().is_none();
+        if is_private && !data_dir.join("postgres").exists() {
+            return Err(StartError::NoData(data_dir.clone()));
+        }
+        Self::share(config).await
+    }
+
     /// How to reach it.
     #[must_use]
     pub fn url(&self) -> &str {

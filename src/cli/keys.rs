@@ -47,7 +47,10 @@ enum Action {
 
 impl Keys {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        let home = Home::share(&config).await?;
+        let home = match self.action {
+            Action::Create { .. } => Home::share(&config).await?,
+            Action::List { .. } | Action::Revoke { .. } => Home::existing(&config).await?,
+        };
         let result = self.act(home.url()).await;
         home.close().await;
         result

@@ -33,7 +33,10 @@ enum Action {
 
 impl Migrate {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        let home = Home::share(&config).await?;
+        let home = match self.action {
+            Action::Up => Home::share(&config).await?,
+            Action::Down { .. } | Action::Status => Home::existing(&config).await?,
+        };
         let result = self.act(home.url()).await;
         home.close().await;
         result

@@ -151,7 +151,7 @@ fn parse_event(raw: &RawValue) -> Result<Draft<'_>, Rejection> {
 
 fn parse_lines(raw: &RawValue) -> Result<Vec<LineDraft<'_>>, Rejection> {
     if !raw.get().starts_with('[') {
-        let detail = "`lines` is an array of objects.";
+        let detail = "`lines` must be an array of objects.";
         return Err(Rejection::with(Code::InvalidType, "lines", detail));
     }
     let AtMost(lines) =
@@ -237,7 +237,7 @@ fn text<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> {
     serde_json::from_str::<&str>(raw.get())
         .map(Cow::Borrowed)
         .or_else(|_| serde_json::from_str::<String>(raw.get()).map(Cow::Owned))
-        .map_err(|_| Rejection::with(Code::InvalidType, path, format!("`{path}` is a text.")))
+        .map_err(|_| Rejection::with(Code::InvalidType, path, format!("`{path}` must be a text.")))
 }
 
 fn number<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> {
@@ -248,7 +248,7 @@ fn number<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> 
     Err(Rejection::with(
         Code::InvalidType,
         path,
-        format!("`{path}` is a number."),
+        format!("`{path}` must be a number."),
     ))
 }
 
@@ -282,7 +282,7 @@ fn object<'a>(raw: &'a RawValue, path: &str) -> Result<Members<'a>, Rejection> {
         Rejection::with(
             Code::InvalidType,
             path,
-            "An event, and each of its lines, is an object.",
+            "An event, and each of its lines, must be an object.",
         )
     })
 }

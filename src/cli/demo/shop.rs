@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// Sessions a minute when the caller has no wish of their own.
-pub(crate) const SESSIONS_PER_MINUTE: f64 = 30.0;
+pub(crate) const SESSIONS_PER_MINUTE: f64 = 150.0;
 
 const EVENTS_A_BATCH: usize = 500;
 const TICK: Duration = Duration::from_secs(1);
