@@ -12,8 +12,8 @@ use crate::storage::{Db, StorageError};
 
 /// The tenant that a server begins with.
 pub const DEFAULT_TENANT: &str = "default";
-/// A shorter bootstrap key could be guessed.
-pub const MIN_BOOTSTRAP_KEY: usize = 16;
+/// A bootstrap key of fewer bytes could be guessed.
+pub const STRONG_KEY: usize = 16;
 /// How much of a secret that was made here a list shows.
 const PREFIX: usize = 7;
 

@@ -8,7 +8,7 @@ use super::Secret;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Access")]
 pub struct AccessConfig {
-    /// A string of at least 16 characters that is accepted as an admin key of the default tenant;
+    /// A string that is accepted as an admin key of the default tenant (16 characters or more);
     /// stored, hashed, once at start. Make further keys with `tidewater keys create`.
     #[arg(
         global = true,
