@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
@@ -49,8 +48,6 @@ impl Scope {
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Which key.
-    pub key_id: Uuid,
     /// Whose data it opens.
     pub tenant: TenantId,
     /// The tenant's currency.
@@ -117,7 +114,6 @@ impl Access {
             .parse()
             .map_err(|_| StorageError::Bug(format!("tenant {} has no time zone", tenant.name)))?;
         Ok(Some(Arc::new(Identity {
-            key_id: key.api_key_id,
             tenant: TenantId(tenant.tenant_id),
             currency,
             timezone,

@@ -89,6 +89,18 @@ codes! {
     Internal "internal" 500 "Something failed on our side; the log knows more.";
 }
 
+impl Code {
+    /// When the same is worth trying again; nothing if it will fail again.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Overloaded | Self::ShuttingDown => Some(Duration::from_secs(1)),
+            Self::Unavailable => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+}
+
 /// An error on its way to a client.
 ///
 /// It has no `Display` on purpose: no `?` can turn an internal text into a client's.
@@ -98,19 +110,13 @@ pub struct Problem {
     pub code: Code,
     /// What exactly, in words fit for clients; without it the code's sentence stands alone.
     pub detail: Option<String>,
-    /// When it is worth trying again.
-    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
     /// A problem that its code's sentence describes.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self {
-            code,
-            detail: None,
-            retry_after: None,
-        }
+        Self { code, detail: None }
     }
 
     /// A problem with the particulars of this case.
@@ -120,13 +126,6 @@ impl Problem {
             detail: Some(detail.into()),
             ..Self::new(code)
         }
-    }
-
-    /// Says when to try again.
-    #[must_use]
-    pub const fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
-        self
     }
 
     /// The text a client reads.

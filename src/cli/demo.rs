@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressBar;
+use serde_json::value::RawValue;
 
 use super::import::cdnow;
 use super::import::source::Source;
@@ -130,7 +131,7 @@ async fn load_cdnow(shop: &Shop, file: &Path) -> Result<(), Failure> {
         let readable = events.into_iter().map(|(line, event)| {
             event.map_err(|why| format!("{}: line {line}: {why}", file.display()))
         });
-        let events: Vec<serde_json::Value> = readable.collect::<Result<_, String>>()?;
+        let events: Vec<Box<RawValue>> = readable.collect::<Result<_, String>>()?;
         let rejection = shop.send(&events, &progress).await?;
         if let Some(reason) = rejection {
             return Err(format!("{}: {reason}", file.display()).into());

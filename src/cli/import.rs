@@ -240,7 +240,7 @@ async fn take(
         let drafts = parse_batch(&body).map_err(|problem| problem.message().to_owned())?;
         match ingest.take(tenant, drafts).await {
             Ok(receipts) => return Ok((lines, receipts)),
-            Err(problem) if problem.retry_after.is_some() && attempt < PATIENCE => {
+            Err(problem) if problem.code.retry_after().is_some() && attempt < PATIENCE => {
                 attempt += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

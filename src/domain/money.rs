@@ -1,7 +1,5 @@
 //! Money is exact: whole minor units of a currency, never a float.
 
-use std::fmt;
-
 use iso_currency::Currency as Iso;
 
 /// The largest amount of one order line, in minor units: ten billion dollars.
@@ -97,12 +95,6 @@ pub fn mean_amount(total: i128, count: i64) -> Option<i128> {
 /// A decimal number as text: exact in JSON, whatever the client's floats do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal(pub String);
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", problem.code.name());
-        if let Some(wait) = problem.retry_after {
+        if let Some(wait) = problem.code.retry_after() {
             extensions.set("retryAfter", wait.as_secs());
         }
         Self {

@@ -18,7 +18,6 @@ const AT_A_TIME: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(15);
-const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Reads bodies, a bounded number at a time.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ impl Bodies {
             return Err(Code::UnsupportedMediaType.into());
         }
         let Ok(Ok(_turn)) = tokio::time::timeout(PATIENCE, self.0.acquire()).await else {
-            return Err(Problem::new(Code::Overloaded).retry_after(COME_BACK));
+            return Err(Code::Overloaded.into());
         };
         let arrival = tokio::time::timeout(ARRIVAL, to_bytes(body, MAX_BYTES)).await;
         let arrived = arrival.map_err(|_| Problem::new(Code::RequestTimeout))?;

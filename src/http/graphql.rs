@@ -53,10 +53,7 @@ pub(super) async fn answer(
     };
     if let Some(code) = response.errors.iter().find(telling).and_then(code_of) {
         *answer.status_mut() = status(code);
-        if code.status() == 503 {
-            let problem = Problem::new(code).retry_after(std::time::Duration::from_secs(2));
-            retry_after(&mut answer, &problem);
-        }
+        retry_after(&mut answer, code);
     }
     answer
 }
@@ -70,7 +67,7 @@ fn refusal(problem: &Problem, kind: &'static str) -> Response<Body> {
     answer
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    retry_after(&mut answer, problem);
+    retry_after(&mut answer, problem.code);
     answer
 }
 

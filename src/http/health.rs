@@ -47,9 +47,7 @@ impl Readiness {
 
     async fn check(&self) -> Result<(), Problem> {
         let answer = tokio::time::timeout(PATIENCE, self.reports.ping()).await;
-        let unready = |detail: &str| {
-            Problem::with(Code::Unavailable, detail).retry_after(Duration::from_secs(2))
-        };
+        let unready = |detail: &str| Problem::with(Code::Unavailable, detail);
         match answer {
             Ok(Ok(())) if self.is_prepared() => Ok(()),
             Ok(Ok(())) => Err(unready(

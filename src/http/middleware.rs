@@ -19,7 +19,7 @@ pub(super) async fn require_prepared(
     next: Next,
 ) -> Result<Response, Problem> {
     if !state.readiness.is_prepared() {
-        return Err(Problem::new(Code::Unavailable).retry_after(Duration::from_secs(2)));
+        return Err(Code::Unavailable.into());
     }
     Ok(next.run(request).await)
 }

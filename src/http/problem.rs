@@ -27,7 +27,7 @@ impl IntoResponse for Problem {
         if self.code.status() == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        retry_after(&mut response, &self);
+        retry_after(&mut response, self.code);
         response
     }
 }
@@ -38,8 +38,8 @@ pub(super) fn status(code: Code) -> StatusCode {
 }
 
 /// Tells when to come back, if it is worth it.
-pub(super) fn retry_after(response: &mut Response<Body>, problem: &Problem) {
-    if let Some(wait) = problem.retry_after {
+pub(super) fn retry_after(response: &mut Response<Body>, code: Code) {
+    if let Some(wait) = code.retry_after() {
         let seconds = wait.as_secs().max(1);
         response
             .headers_mut()

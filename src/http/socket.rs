@@ -26,10 +26,8 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const MAX_MESSAGE: usize = 256 * 1024;
 /// How long a new connection may be silent.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How often it is asked whether the key was revoked.
 const RECHECK: Duration = Duration::from_secs(5);
-
 /// How long a client may take to accept a message before it is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long closing sockets are waited for.

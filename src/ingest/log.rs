@@ -24,8 +24,6 @@ use crate::telemetry::metrics::Metrics;
 const ROOM_KIB: u32 = 64 * 1024;
 /// How long a batch waits for room before its sender is asked to come back.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// When there should be room again.
-const COME_BACK: Duration = Duration::from_secs(1);
 /// While one transaction commits, another is filled.
 const WRITERS: usize = 2;
 
@@ -162,7 +160,7 @@ impl DirectLog {
         let weight = batch.weight_kib();
         let room = Arc::clone(&self.room).acquire_many_owned(weight);
         let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else {
-            return Err(Problem::new(Code::Overloaded).retry_after(COME_BACK));
+            return Err(Code::Overloaded.into());
         };
         let (answer, answered) = oneshot::channel();
         let job = Job {
@@ -170,8 +168,7 @@ impl DirectLog {
             answer,
             _room: Room::take(room, weight, self.metrics.ingest_queue_kib.clone()),
         };
-        let stopping = |_| Problem::new(Code::ShuttingDown).retry_after(COME_BACK);
-        self.jobs.send(job).map_err(stopping)?;
-        answered.await.map_err(|_| Problem::new(Code::Internal))?
+        self.jobs.send(job).map_err(|_| Code::ShuttingDown)?;
+        answered.await.map_err(|_| Code::Internal)?
     }
 }

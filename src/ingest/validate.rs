@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, Duration, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -94,7 +95,10 @@ fn user(
     };
     let external_id = bounded(text, MAX_USER_ID, path)?;
     let tells_of_user = matches!(event_type.as_str(), "sign_up" | "identify");
-    let told = |name| tells_of_user.then(|| property(properties, name)).flatten();
+    let object: Option<serde_json::Map<String, Value>> = tells_of_user
+        .then(|| serde_json::from_str(properties).ok())
+        .flatten();
+    let told = |name| short_text(object.as_ref()?.get(name)?);
     Ok(UserRef {
         id: event::user_id(tenant, &external_id, anonymous),
         username: told("username"),
@@ -104,11 +108,9 @@ fn user(
     })
 }
 
-/// A top-level text property, if it is one and not overlong.
-fn property(properties: &str, name: &str) -> Option<String> {
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(properties).ok()?;
-    let text = object.get(name)?.as_str()?;
+/// A property that is a text and not overlong.
+fn short_text(property: &Value) -> Option<String> {
+    let text = property.as_str()?;
     (!text.is_empty() && text.len() <= MAX_USER_ID).then(|| text.to_owned())
 }
 
@@ -249,7 +251,7 @@ fn content_digest(event: &Event, properties: u64) -> i64 {
 mod tests {
     use super::*;
     use crate::ingest::parse::parse_batch;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NOW: &str = "2026-11-20T12:00:00Z";
 

@@ -127,6 +127,7 @@ impl LiveHub {
         }
         let slot = Arc::new(watch::Sender::new(None));
         windows.insert(key, Arc::downgrade(&slot));
+        self.0.metrics.live_windows.increment(1);
         let keeper = Keeper {
             hub: Arc::clone(&self.0),
             key,
@@ -169,7 +170,6 @@ impl Drop for Keeper {
 
 impl Keeper {
     async fn run(self) {
-        self.hub.metrics.live_windows.increment(1);
         while self.is_watched() {
             let read_at = Instant::now();
             let mut signals = self.hub.bus.subscribe();

@@ -23,3 +23,20 @@ pub struct Provenance {
     /// How many events of the range arrived more than five minutes after they happened.
     pub late_events: i64,
 }
+
+impl Provenance {
+    /// Of an exact answer from the rollups and, if something distinct was counted, from the facts.
+    pub(super) fn exact(as_of: DateTime<Utc>, counted_facts: bool, late_events: i64) -> Self {
+        let source = if counted_facts {
+            Source::RollupAndRaw
+        } else {
+            Source::Rollup
+        };
+        Self {
+            as_of,
+            source,
+            approximate: false,
+            late_events,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::provenance::{Provenance, Source};
+use super::provenance::Provenance;
 use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::event::PURCHASE;
@@ -21,7 +21,7 @@ use crate::storage::queries::buyers::{BuyersRow, buyers};
 use crate::storage::queries::sales::{SalesRow, sales};
 use crate::storage::queries::traffic::traffic;
 
-pub use crate::storage::queries::sales::SalesGroups;
+pub use crate::storage::queries::sales::{SalesGroup, SalesGroups};
 
 /// The question.
 #[derive(Clone, Debug)]
@@ -65,19 +65,6 @@ impl SalesMeasures {
     }
 }
 
-/// The words of a group; one that was not asked for is `None`, one that is absent is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SalesGroup {
-    /// As it was when the orders were stored.
-    pub category: Option<String>,
-    /// Of the orders.
-    pub region: Option<String>,
-    /// Of the orders.
-    pub channel: Option<String>,
-    /// The shop's id.
-    pub product_id: Option<String>,
-}
-
 /// One bucket of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SalesBucket {
@@ -96,8 +83,6 @@ pub struct SalesBucket {
 pub struct SalesAnswer {
     /// Of all amounts.
     pub currency: Currency,
-    /// The range, widened to whole minutes.
-    pub range: TimeRange,
     /// Of whose days and hours.
     pub zone: Tz,
     /// In the order of time, then of group. Without groups every bucket is there; with groups
@@ -136,23 +121,20 @@ impl Reports {
             return Err(Code::TooManyBuckets.into());
         }
         // Orders add up over buckets and regions, but not over the products of one order.
-        let total_rows = if groups.grain() == Grain::Order {
-            rows.clone()
-        } else {
-            sales(db, tenant, &whole, SalesGroups::default(), limit).await?
+        let ungrouped = match groups.grain() {
+            Grain::Order => None,
+            _ => Some(sales(db, tenant, &whole, SalesGroups::default(), limit).await?),
         };
-        let mut totals = sum(total_rows
+        let total_rows = ungrouped.as_deref().unwrap_or(&rows);
+        let (own, others): (Vec<&SalesRow>, Vec<&SalesRow>) = total_rows
             .iter()
-            .filter(|row| row.currency == currency.code()));
+            .partition(|row| row.currency == currency.code());
+        let mut totals = sum(own);
+        let others: BTreeSet<String> = others.iter().map(|row| row.currency.clone()).collect();
         if question.buyers_in_total {
             let counted = buyers(db, tenant, currency, &whole, SalesGroups::default()).await?;
             totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
         }
-        let others: BTreeSet<String> = total_rows
-            .into_iter()
-            .map(|row| row.currency)
-            .filter(|code| code != currency.code())
-            .collect();
 
         let mut buckets = in_buckets(rows, &bounds, question);
         if question.buyers_per_bucket {
@@ -165,35 +147,26 @@ impl Reports {
             .map(|row| row.late_events)
             .sum();
         snapshot.commit().await.map_err(StorageError::from)?;
-        let raw = question.buyers_in_total || question.buyers_per_bucket;
+        let counted_facts = question.buyers_in_total || question.buyers_per_bucket;
         Ok(SalesAnswer {
             currency,
-            range,
             zone: question.zone,
             buckets,
             totals,
             other_currencies: others.into_iter().collect(),
-            provenance: Provenance {
-                as_of,
-                source: if raw {
-                    Source::RollupAndRaw
-                } else {
-                    Source::Rollup
-                },
-                approximate: false,
-                late_events,
-            },
+            provenance: Provenance::exact(as_of, counted_facts, late_events),
         })
     }
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a SalesRow>) -> SalesMeasures {
-    rows.fold(SalesMeasures::default(), |sum, row| SalesMeasures {
-        revenue: sum.revenue + minor_units(&row.revenue),
-        orders: sum.orders + row.orders,
-        units: sum.units + row.units,
-        buyers: None,
-    })
+fn sum<'a>(rows: impl IntoIterator<Item = &'a SalesRow>) -> SalesMeasures {
+    rows.into_iter()
+        .fold(SalesMeasures::default(), |sum, row| SalesMeasures {
+            revenue: sum.revenue + minor_units(&row.revenue),
+            orders: sum.orders + row.orders,
+            units: sum.units + row.units,
+            buyers: None,
+        })
 }
 
 /// A sum that PostgreSQL wrote.
@@ -220,18 +193,13 @@ fn in_buckets(
     if question.groups == SalesGroups::default() {
         let mut buckets: Vec<SalesBucket> = (0..bounds.len() - 1).map(empty).collect();
         for row in rows {
-            buckets[bucket_index(row.bucket)].measures = sum(std::iter::once(&row));
+            buckets[bucket_index(row.bucket)].measures = sum([&row]);
         }
         return buckets;
     }
     let bucket = |row: SalesRow| SalesBucket {
-        measures: sum(std::iter::once(&row)),
-        group: SalesGroup {
-            category: row.category,
-            region: row.region,
-            channel: row.channel,
-            product_id: row.product_id,
-        },
+        measures: sum([&row]),
+        group: row.group,
         ..empty(bucket_index(row.bucket))
     };
     rows.map(bucket).collect()
@@ -240,15 +208,7 @@ fn in_buckets(
 fn add_buyers(buckets: &mut [SalesBucket], counted: Vec<BuyersRow>, bounds: &[DateTime<Utc>]) {
     let mut counts: HashMap<(DateTime<Utc>, SalesGroup), i64> = counted
         .into_iter()
-        .map(|row| {
-            let group = SalesGroup {
-                category: row.category,
-                region: row.region,
-                channel: row.channel,
-                product_id: row.product_id,
-            };
-            ((bounds[bucket_index(row.bucket)], group), row.buyers)
-        })
+        .map(|row| ((bounds[bucket_index(row.bucket)], row.group), row.buyers))
         .collect();
     for bucket in buckets {
         let key = (bucket.start, bucket.group.clone());

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::provenance::{Provenance, Source};
+use super::provenance::Provenance;
 use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
@@ -72,8 +72,6 @@ pub struct TrafficBucket {
 /// The answer.
 #[derive(Clone, Debug)]
 pub struct TrafficAnswer {
-    /// The range, widened to whole minutes.
-    pub range: TimeRange,
     /// Of whose days and hours.
     pub zone: Tz,
     /// Every bucket of the range.
@@ -141,22 +139,12 @@ impl Reports {
             }
         }
         snapshot.commit().await.map_err(StorageError::from)?;
-        let raw = question.users_in_total || question.users_per_bucket;
+        let counted_facts = question.users_in_total || question.users_per_bucket;
         Ok(TrafficAnswer {
-            range,
             zone,
             buckets,
             totals,
-            provenance: Provenance {
-                as_of,
-                source: if raw {
-                    Source::RollupAndRaw
-                } else {
-                    Source::Rollup
-                },
-                approximate: false,
-                late_events,
-            },
+            provenance: Provenance::exact(as_of, counted_facts, late_events),
         })
     }
 }

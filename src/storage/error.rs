@@ -87,12 +87,11 @@ impl StorageError {
 impl From<StorageError> for Problem {
     /// Logs what happened and tells the client what it may know.
     fn from(error: StorageError) -> Self {
-        const SOON: std::time::Duration = std::time::Duration::from_secs(2);
         match &error {
             StorageError::Timeout(_) => Self::new(Code::QueryTimeout),
             StorageError::Unavailable(_) | StorageError::Retry(_) => {
                 tracing::warn!(%error, "storage is unavailable");
-                Self::new(Code::Unavailable).retry_after(SOON)
+                Self::new(Code::Unavailable)
             }
             StorageError::Rejected(_) => Self::new(Code::StorageRejected),
             StorageError::MissingPartition(_) | StorageError::Bug(_) => {

@@ -126,7 +126,7 @@ impl Shop {
     /// Sends events made elsewhere; the reason of the first that the server would not take.
     pub(crate) async fn send(
         &self,
-        events: &[serde_json::Value],
+        events: &[Box<serde_json::value::RawValue>],
         progress: &ProgressBar,
     ) -> Result<Option<String>, ClientError> {
         let client = Client::new(&self.url, &self.key, Some(LOAD_ATTEMPTS), progress);

@@ -3,24 +3,19 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
-use super::sales::SalesGroups;
+use super::sales::{SalesGroup, SalesGroups};
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
-/// The buyers of one bucket and group; a word that was not asked for is `None`.
+/// The buyers of one bucket and group.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct BuyersRow {
     /// From 1; the n-th bucket begins at the n-th bound.
     pub bucket: i32,
-    /// Empty for products without one.
-    pub category: Option<String>,
-    /// Empty for orders without one.
-    pub region: Option<String>,
-    /// Empty for orders without one.
-    pub channel: Option<String>,
-    /// The shop's id.
-    pub product_id: Option<String>,
+    /// Which group.
+    #[sea_orm(nested)]
+    pub group: SalesGroup,
     /// How many users.
     pub buyers: i64,
 }

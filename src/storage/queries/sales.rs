@@ -33,21 +33,29 @@ impl SalesGroups {
     }
 }
 
-/// The sales of one bucket, currency and group; a word that was not asked for is `None`.
+/// The words of a group; one that was not asked for is `None`, one that is absent is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, FromQueryResult)]
+pub struct SalesGroup {
+    /// As it was when the orders were stored.
+    pub category: Option<String>,
+    /// Of the orders.
+    pub region: Option<String>,
+    /// Of the orders.
+    pub channel: Option<String>,
+    /// The shop's id.
+    pub product_id: Option<String>,
+}
+
+/// The sales of one bucket, currency and group.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct SalesRow {
     /// From 1; the n-th bucket begins at the n-th bound.
     pub bucket: i32,
     /// ISO 4217.
     pub currency: String,
-    /// Empty for products without one.
-    pub category: Option<String>,
-    /// Empty for orders without one.
-    pub region: Option<String>,
-    /// Empty for orders without one.
-    pub channel: Option<String>,
-    /// The shop's id.
-    pub product_id: Option<String>,
+    /// Which group.
+    #[sea_orm(nested)]
+    pub group: SalesGroup,
     /// How many orders.
     pub orders: i64,
     /// How many pieces.
