@@ -2,6 +2,7 @@
 //!
 //! Pure and a leaf: no I/O, no clock, no other room. A new word gets a file of its own.
 
+pub mod batch;
 pub mod calendar;
 pub mod event;
 pub mod money;

@@ -20,12 +20,18 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 5] = [
+const STEPS: [(&str, &str, &str); 11] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
     step!("m0004_idempotency"),
     step!("m0005_rollups"),
+    step!("m0006_event_shape"),
+    step!("m0007_idempotency_log"),
+    step!("m0008_rollup_parts"),
+    step!("m0009_identity"),
+    step!("m0010_intake"),
+    step!("m0011_stream"),
 ];
 
 /// Runs [`STEPS`].

@@ -1,6 +1,7 @@
 //! What shops send: an event, who did it, and the page or the order in it.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::money::Currency;
@@ -10,9 +11,11 @@ use super::tenant::TenantId;
 pub const PAGEVIEW: &str = "pageview";
 /// The type of the events that carry the lines of an order.
 pub const PURCHASE: &str = "purchase";
+/// The type of the events that carry what of an order was paid back.
+pub const REFUND: &str = "refund";
 
 /// An event's type: open, but bounded. `page_view` is read as `pageview`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EventType(String);
 
 impl EventType {
@@ -37,7 +40,7 @@ impl EventType {
 }
 
 /// An event that passed validation: it can be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The sender's id, or one made for it; unique within the tenant.
     pub id: Uuid,
@@ -59,14 +62,20 @@ pub struct Event {
     pub properties: String,
     /// The page, for pageviews.
     pub page_url: Option<String>,
-    /// The order, for purchases.
+    /// What the user's program calls itself.
+    pub user_agent: Option<String>,
+    /// Whether that program is a known bot.
+    pub bot: bool,
+    /// What was bought, for purchases, or paid back, for refunds.
     pub order: Option<Order>,
+    /// Another id that turned out to be of the same user, for `identify` and `alias`.
+    pub link: Option<Link>,
     /// A hash of all of the above but the id: equal for a resend, whatever the order of keys.
     pub digest: i64,
 }
 
 /// The user of an event as the sender names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRef {
     /// Follows from the tenant, the kind and the sender's id: needs no look-up.
     pub id: Uuid,
@@ -80,17 +89,53 @@ pub struct UserRef {
     pub email: Option<String>,
 }
 
-/// What was bought together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was bought together, or paid back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
+    /// Which of the two.
+    pub kind: OrderKind,
+    /// The shop's id of the order.
+    pub order_id: Option<String>,
     /// Of all the lines.
     pub currency: Currency,
     /// At least one.
     pub lines: Vec<Line>,
 }
 
+/// Whether money came in or went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderKind {
+    /// The lines were bought.
+    Purchase,
+    /// The lines were paid back: amounts and quantities are positive here, too. A refund that names
+    /// no products is one line without a product and of quantity 0.
+    Refund,
+}
+
+/// An id that turned out to be of the event's user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// How it turned out.
+    pub kind: LinkKind,
+    /// Follows from the tenant, the kind and the sender's id, as [`UserRef::id`] does.
+    pub user_id: Uuid,
+    /// The sender's id.
+    pub external_id: String,
+    /// Whether it is an `anonymousId`.
+    pub anonymous: bool,
+}
+
+/// How two ids turned out to be of one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LinkKind {
+    /// A visitor told who they are. Of several users on one device, the first keeps its history.
+    Identify,
+    /// The shop says that both are one, whatever they are.
+    Alias,
+}
+
 /// One product of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The shop's id of the product.
     pub product_id: String,

@@ -1,13 +1,29 @@
 //! Money is exact: whole minor units of a currency, never a float.
 
 use iso_currency::Currency as Iso;
+use serde::{Deserialize, Serialize};
 
 /// The largest amount of one order line, in minor units: ten billion dollars.
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
 
 /// An ISO 4217 currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub struct Currency(Iso);
+
+impl TryFrom<String> for Currency {
+    type Error = &'static str;
+
+    fn try_from(code: String) -> Result<Self, Self::Error> {
+        Self::from_code(&code).ok_or("not an ISO 4217 code")
+    }
+}
+
+impl From<Currency> for &'static str {
+    fn from(currency: Currency) -> Self {
+        currency.code()
+    }
+}
 
 impl Currency {
     /// Reads a three-letter code such as `USD`.

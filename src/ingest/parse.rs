@@ -39,8 +39,14 @@ pub struct Draft<'a> {
     pub url: Option<Cow<'a, str>>,
     /// The currency of a purchase.
     pub currency: Option<Cow<'a, str>>,
-    /// The lines of a purchase.
+    /// The lines of a purchase or a refund.
     pub lines: Option<Vec<LineDraft<'a>>>,
+    /// The shop's id of the order that was bought or paid back.
+    pub order_id: Option<Cow<'a, str>>,
+    /// An id that is to be one with the user's, for `alias`.
+    pub previous_id: Option<Cow<'a, str>>,
+    /// What the user's program calls itself.
+    pub user_agent: Option<Cow<'a, str>>,
     /// The text of a JSON object.
     pub properties: Option<Cow<'a, str>>,
 }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::parse::{Draft, LineDraft};
 use super::{Rejection, properties};
-use crate::domain::event::{self, Event, EventType, Line, Order, UserRef};
+use crate::domain::event::{self, Event, EventType, Line, Order, OrderKind, UserRef};
 use crate::domain::money::{AmountError, Currency};
 use crate::domain::tenant::TenantId;
 use crate::error::Code;
@@ -44,7 +44,10 @@ pub fn validate(
         channel: word(draft.channel.as_ref(), "channel")?,
         campaign: word(draft.campaign.as_ref(), "campaign")?,
         page_url: page_url(draft, &event_type)?,
+        user_agent: None,
+        bot: false,
         order: order(draft, &event_type)?,
+        link: None,
         event_type,
         properties,
         digest: 0,
@@ -158,6 +161,8 @@ fn order(draft: &Draft<'_>, event_type: &EventType) -> Result<Option<Order>, Rej
         .enumerate()
         .map(|(n, draft)| line(draft, n, currency));
     Ok(Some(Order {
+        kind: OrderKind::Purchase,
+        order_id: None,
         currency,
         lines: lines.collect::<Result<_, _>>()?,
     }))

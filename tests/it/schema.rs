@@ -7,7 +7,7 @@ use tidewater::storage::{Db, schema};
 
 use crate::support::{TestDb, program};
 
-const STEPS: usize = 5;
+const STEPS: usize = 11;
 
 /// Everything that the catalogues know of tables, columns, indexes, constraints and sequences.
 async fn shape(db: &TestDb) -> Value {
@@ -117,6 +117,12 @@ async fn the_program_brings_the_schema_up_and_down_and_says_where_it_stands() {
             "m0003_facts",
             "m0004_idempotency",
             "m0005_rollups",
+            "m0006_event_shape",
+            "m0007_idempotency_log",
+            "m0008_rollup_parts",
+            "m0009_identity",
+            "m0010_intake",
+            "m0011_stream",
         ];
         let line = |(n, name)| {
             let state = if n < applied { "applied" } else { "pending" };

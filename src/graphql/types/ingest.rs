@@ -76,6 +76,9 @@ impl From<EventInput> for Draft<'static> {
             lines: input
                 .lines
                 .map(|lines| lines.into_iter().map(line).collect()),
+            order_id: None,
+            previous_id: None,
+            user_agent: None,
             properties: owned(input.properties.map(|Json(value)| value.to_string())),
         }
     }

@@ -1,0 +1,2 @@
+DROP TABLE user_alias;
+DROP TABLE user_link;
