@@ -161,6 +161,8 @@ pub enum Detail {
     Pageview,
     /// A line of an order.
     Purchase,
+    /// What was paid back of a line.
+    Refund,
 }
 
 /// The id of an event's n-th detail: its first 48 bits are the event's time in milliseconds, so a
@@ -170,6 +172,7 @@ pub fn detail_id(event: &Event, kind: Detail, n: usize) -> Uuid {
     let name = match kind {
         Detail::Pageview => format!("pageview/{n}"),
         Detail::Purchase => format!("purchase/{n}"),
+        Detail::Refund => format!("refund/{n}"),
     };
     let mut bytes = Uuid::new_v5(&event.id, name.as_bytes()).into_bytes();
     let millis = event.timestamp.timestamp_millis().to_be_bytes();
