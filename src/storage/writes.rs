@@ -125,6 +125,8 @@ pub struct Stored {
     pub sales: Vec<SaleDelta>,
     /// How often it was begun again because others were faster.
     pub collisions: usize,
+    /// How long the commit itself took.
+    pub commit: StdDuration,
 }
 
 /// What a process remembers between batches; all of it can be rebuilt.
@@ -300,7 +302,9 @@ async fn attempt(
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }
+    let committing = tokio::time::Instant::now();
     transaction.commit().await?;
+    let commit = committing.elapsed();
 
     let mut transaction_id = 0;
     if let Some((segment, entries)) = claimed {
@@ -316,5 +320,6 @@ async fn attempt(
         transaction_id,
         sales,
         collisions: 0,
+        commit,
     }))
 }
