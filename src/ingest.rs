@@ -5,58 +5,34 @@
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
+mod judge;
 pub mod log;
 pub mod parse;
 pub mod properties;
-pub mod validate;
+mod validate;
 mod writer;
 
 use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Clock;
-use crate::domain::event::Event;
-use crate::domain::tenant::TenantId;
+use crate::domain::batch::Refusal;
+use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::telemetry::metrics::Metrics;
 use log::{Batch, DirectLog, Written};
 use parse::Draft;
 
+pub use judge::{Judged, Kept, Rejection, SentId, judge};
+
 /// How many events a batch may hold.
 pub const MAX_EVENTS: usize = 2_500;
 /// How many bytes a batch may have, unpacked.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// Why an event cannot be taken, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Which rule it breaks.
-    pub code: Code,
-    /// The offending field, as in `lines[0].amount`; empty for the event as a whole.
-    pub path: String,
-    /// What exactly, if there is more to say than the code's sentence.
-    pub detail: Option<String>,
-    /// The event's id if it could be read.
-    pub event_id: Option<Uuid>,
-}
-
-impl Rejection {
-    fn new(code: Code, path: impl Into<String>) -> Self {
-        Self {
-            code,
-            path: path.into(),
-            detail: None,
-            event_id: None,
-        }
-    }
-
-    fn with(code: Code, path: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            detail: Some(detail.into()),
-            ..Self::new(code, path)
-        }
-    }
-}
+/// How many bytes an event may have.
+pub const MAX_EVENT_BYTES: usize = 32 * 1024;
+/// How many bytes of a batch the messages of other protocols may reach to.
+pub const MAX_FOREIGN_BYTES: usize = 500 * 1024;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +43,8 @@ pub enum Status {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
+    /// It breaks a rule. Kept aside as it was sent, with the reason; it can be replayed.
+    Quarantined,
     /// Not stored; sending the same again will not help.
     Rejected,
 }
@@ -79,6 +57,7 @@ impl Status {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
+            Self::Quarantined => "quarantined",
             Self::Rejected => "rejected",
         }
     }
@@ -117,15 +96,14 @@ impl Receipt {
     }
 }
 
-impl From<Rejection> for Receipt {
-    fn from(rejection: Rejection) -> Self {
-        let sentence = || rejection.code.sentence().to_owned();
+impl Receipt {
+    fn refused(status: Status, refusal: Refusal) -> Self {
         Self {
-            event_id: rejection.event_id,
-            status: Status::Rejected,
-            code: Some(rejection.code),
-            message: Some(rejection.detail.unwrap_or_else(sentence)),
-            path: (!rejection.path.is_empty()).then_some(rejection.path),
+            event_id: refusal.event_id,
+            status,
+            code: Code::from_name(&refusal.code),
+            message: Some(refusal.message),
+            path: (!refusal.path.is_empty()).then_some(refusal.path),
         }
     }
 }
@@ -180,19 +158,24 @@ impl Ingest {
     /// or the database away.
     pub async fn take(
         &self,
-        tenant: TenantId,
+        sender: &Sender,
         drafts: Vec<Result<Draft<'_>, Rejection>>,
     ) -> Result<Receipts, Problem> {
         let received_at = self.clock.now();
         let mut events = Vec::with_capacity(drafts.len());
-        let judged: Vec<Result<Uuid, Rejection>> = drafts
+        let judged: Vec<Result<Uuid, Receipt>> = drafts
             .into_iter()
-            .map(|draft| {
-                let event = judge(draft, tenant, received_at)?;
-                let id = event.id;
-                events.push(event);
-                Ok(id)
-            })
+            .map(
+                |draft| match judge(draft, sender, received_at, || new_id(received_at)) {
+                    Judged::Good(event) => {
+                        let id = event.id;
+                        events.push(event);
+                        Ok(id)
+                    }
+                    Judged::Held(held) => Err(Receipt::refused(Status::Quarantined, held.refusal)),
+                    Judged::Rejected(refusal) => Err(Receipt::refused(Status::Rejected, refusal)),
+                },
+            )
             .collect();
 
         let written = if events.is_empty() {
@@ -200,7 +183,7 @@ impl Ingest {
         } else {
             self.log
                 .append(Batch {
-                    tenant,
+                    tenant: sender.tenant,
                     received_at,
                     events,
                 })
@@ -212,7 +195,7 @@ impl Ingest {
                 let written = written.next().expect("the log answers for each event");
                 Receipt::of(id, written)
             }
-            Err(rejection) => rejection.into(),
+            Err(receipt) => receipt,
         });
         let receipts = Receipts {
             batch_id: new_id(received_at),
@@ -227,29 +210,12 @@ impl Ingest {
             (&self.metrics.events_accepted, Status::Accepted),
             (&self.metrics.events_duplicate, Status::Duplicate),
             (&self.metrics.events_conflict, Status::Conflict),
+            (&self.metrics.events_rejected, Status::Quarantined),
             (&self.metrics.events_rejected, Status::Rejected),
         ] {
             counter.increment(receipts.count(status) as u64);
         }
     }
-}
-
-fn judge(
-    draft: Result<Draft<'_>, Rejection>,
-    tenant: TenantId,
-    received_at: DateTime<Utc>,
-) -> Result<Event, Rejection> {
-    let draft = draft?;
-    validate::validate(&draft, tenant, received_at, || new_id(received_at)).map_err(|rejection| {
-        let event_id = draft
-            .event_id
-            .as_deref()
-            .and_then(|id| Uuid::parse_str(id).ok());
-        Rejection {
-            event_id,
-            ..rejection
-        }
-    })
 }
 
 /// A new id that sorts by time.
