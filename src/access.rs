@@ -59,7 +59,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whose events they are that this one sends.
+    /// Whose events it sends.
     #[must_use]
     pub fn sender(&self) -> Sender {
         Sender {
@@ -128,10 +128,10 @@ impl Access {
     }
 }
 
-/// What of a tenant its events are judged by.
+/// The tenant as one whose events are sent.
 ///
 /// # Errors
-/// When the database holds what no tenant can have.
+/// When its currency or its time zone is none.
 pub fn sender(tenant: &tenant::Model) -> Result<Sender, StorageError> {
     let currency = Currency::from_code(&tenant.reporting_currency)
         .ok_or_else(|| StorageError::Bug(format!("tenant {} has no currency", tenant.name)))?;

@@ -8,6 +8,7 @@
 mod judge;
 pub mod log;
 pub mod parse;
+mod poison;
 pub mod properties;
 mod validate;
 mod writer;
@@ -16,11 +17,11 @@ use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Clock;
-use crate::domain::batch::Refusal;
+use crate::domain::batch::{Batch, Placed, Refusal};
 use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::telemetry::metrics::Metrics;
-use log::{Batch, DirectLog, Written};
+use log::{DirectLog, Written};
 use parse::Draft;
 
 pub use judge::{Judged, Kept, Rejection, SentId, judge};
@@ -43,9 +44,9 @@ pub enum Status {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
-    /// It breaks a rule. Kept aside as it was sent, with the reason; it can be replayed.
+    /// Kept aside, with the reason; it can be replayed.
     Quarantined,
-    /// Not stored; sending the same again will not help.
+    /// Not kept; sending the same again will not help.
     Rejected,
 }
 
@@ -84,7 +85,7 @@ impl Receipt {
             Written::Accepted => (Status::Accepted, None),
             Written::Duplicate => (Status::Duplicate, None),
             Written::Conflict => (Status::Conflict, Some(Code::IdConflict)),
-            Written::Rejected => (Status::Rejected, Some(Code::StorageRejected)),
+            Written::Held => (Status::Quarantined, Some(Code::StorageRejected)),
         };
         Self {
             event_id: Some(event_id),
@@ -162,34 +163,36 @@ impl Ingest {
         drafts: Vec<Result<Draft<'_>, Rejection>>,
     ) -> Result<Receipts, Problem> {
         let received_at = self.clock.now();
-        let mut events = Vec::with_capacity(drafts.len());
-        let judged: Vec<Result<Uuid, Receipt>> = drafts
-            .into_iter()
-            .map(
-                |draft| match judge(draft, sender, received_at, || new_id(received_at)) {
-                    Judged::Good(event) => {
-                        let id = event.id;
-                        events.push(event);
-                        Ok(id)
-                    }
-                    Judged::Held(held) => Err(Receipt::refused(Status::Quarantined, held.refusal)),
-                    Judged::Rejected(refusal) => Err(Receipt::refused(Status::Rejected, refusal)),
-                },
-            )
-            .collect();
-
-        let written = if events.is_empty() {
-            Vec::new()
-        } else {
-            self.log
-                .append(Batch {
-                    tenant: sender.tenant,
-                    received_at,
-                    events,
-                })
-                .await?
+        let mut batch = Batch {
+            id: new_id(received_at),
+            tenant: sender.tenant,
+            zone: sender.zone,
+            received_at,
+            events: Vec::with_capacity(drafts.len()),
+            held: Vec::new(),
+            rejected: Vec::new(),
+            warnings: Vec::new(),
         };
-        let mut written = written.into_iter();
+        let batch_id = batch.id;
+        let mut judged = Vec::with_capacity(drafts.len());
+        for (position, draft) in (0..).zip(drafts) {
+            match judge(draft, sender, received_at, || new_id(received_at)) {
+                Judged::Good(what) => {
+                    judged.push(Ok(what.id));
+                    batch.events.push(Placed { position, what });
+                }
+                Judged::Held(what) => {
+                    let refusal = what.refusal.clone();
+                    judged.push(Err(Receipt::refused(Status::Quarantined, refusal)));
+                    batch.held.push(Placed { position, what });
+                }
+                Judged::Rejected(what) => {
+                    judged.push(Err(Receipt::refused(Status::Rejected, what.clone())));
+                    batch.rejected.push(Placed { position, what });
+                }
+            }
+        }
+        let mut written = self.log.append(batch).await?.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
             Ok(id) => {
                 let written = written.next().expect("the log answers for each event");
@@ -198,7 +201,7 @@ impl Ingest {
             Err(receipt) => receipt,
         });
         let receipts = Receipts {
-            batch_id: new_id(received_at),
+            batch_id,
             receipts: receipts.collect(),
         };
         self.count(&receipts);

@@ -20,7 +20,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, stop_signal};
-use crate::access::{self, keys};
+use crate::access::{keys, sender};
 use crate::app::{Home, Services};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -93,7 +93,7 @@ impl Import {
         let services = Services::build(url, redis_url, Clock::System).await?;
         let tenant = keys::ensure_tenant(&services.db, &self.tenant).await?;
         let ingest = services.ingest.clone();
-        let sender = access::sender(&tenant)?;
+        let sender = sender(&tenant)?;
         let storing = async {
             match self.format {
                 Format::Cdnow { file } => {
@@ -193,8 +193,8 @@ impl Totals {
                 Status::Rejected => &mut self.rejected,
             };
             *counter += 1;
-            let stored = matches!(receipt.status, Status::Accepted | Status::Duplicate);
-            if !stored && self.left_out() <= SHOWN {
+            let is_stored = matches!(receipt.status, Status::Accepted | Status::Duplicate);
+            if !is_stored && self.left_out() <= SHOWN {
                 let path = receipt.path.as_deref().unwrap_or("the event");
                 let message = receipt.message.as_deref().unwrap_or_default();
                 eprintln!("line {line}: {path}: {message}");

@@ -93,9 +93,9 @@ pub(in crate::graphql) enum ReceiptStatus {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
-    /// It breaks a rule: kept aside, with the reason, and replayable.
+    /// Kept aside, with the reason; it can be replayed.
     Quarantined,
-    /// Not stored; sending the same again will not help.
+    /// Not kept; sending the same again will not help.
     Rejected,
 }
 
