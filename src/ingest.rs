@@ -8,6 +8,9 @@
 pub mod log;
 pub mod parse;
 pub mod properties;
+mod receipts;
+pub mod rules;
+pub mod schemas;
 pub mod validate;
 mod writer;
 
@@ -18,9 +21,11 @@ use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
 use log::{Batch, DirectLog, Written};
 use parse::Draft;
+use rules::RulesCache;
 
 /// How many events a batch may hold.
 pub const MAX_EVENTS: usize = 2_500;
@@ -69,6 +74,10 @@ pub enum Status {
     Conflict,
     /// Not stored; sending the same again will not help.
     Rejected,
+    /// Kept aside, to be replayed or discarded.
+    Quarantined,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 impl Status {
@@ -80,6 +89,8 @@ impl Status {
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
             Self::Rejected => "rejected",
+            Self::Quarantined => "quarantined",
+            Self::Pending => "pending",
         }
     }
 }
@@ -157,7 +168,9 @@ impl Receipts {
     reason = "channels have nothing to show"
 )]
 pub struct Ingest {
+    db: Db,
     log: DirectLog,
+    rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
 }
@@ -165,8 +178,10 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(db: Db, log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
         Self {
+            rules: RulesCache::new(db.clone(), metrics.clone()),
+            db,
             log,
             clock,
             metrics,

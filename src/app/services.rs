@@ -55,7 +55,7 @@ impl Services {
         };
         let drain = CancellationToken::new();
         let (log, writers) = DirectLog::start(&db, &bus, &metrics, &drain);
-        let ingest = Ingest::new(log, clock.clone(), metrics.clone());
+        let ingest = Ingest::new(db.clone(), log, clock.clone(), metrics.clone());
         Ok(Self {
             db,
             clock,

@@ -182,7 +182,7 @@ impl Totals {
                 Status::Accepted => &mut self.accepted,
                 Status::Duplicate => &mut self.duplicates,
                 Status::Conflict => &mut self.conflicts,
-                Status::Rejected => &mut self.rejected,
+                Status::Rejected | Status::Quarantined | Status::Pending => &mut self.rejected,
             };
             *counter += 1;
             let left_out = matches!(receipt.status, Status::Conflict | Status::Rejected);

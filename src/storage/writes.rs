@@ -12,9 +12,11 @@
 
 mod claims;
 mod copy;
+pub mod event_schemas;
 mod facts;
 pub mod keys;
 pub mod products;
+pub mod quarantine;
 mod rollups;
 pub mod tenants;
 mod users;

@@ -96,6 +96,10 @@ pub(in crate::graphql) enum ReceiptStatus {
     Conflict,
     /// Not stored; sending the same again will not help.
     Rejected,
+    /// Kept aside, to be replayed or discarded.
+    Quarantined,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 /// What the sender gets for one event.
