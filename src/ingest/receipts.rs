@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::{Ingest, Receipt, Receipts, Status};
+use crate::domain::batch::Fate;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
-use crate::storage::queries::receipts::{Outcome, Recorded, receipt};
+use crate::storage::queries::receipts::{Outcome, receipt};
 
 impl Ingest {
     /// The receipts of a batch, in the order of its events: those that its sender got, with what
@@ -54,7 +55,7 @@ impl From<Outcome> for Receipt {
         };
         Self {
             event_id: Some(outcome.event_id).filter(|id| !id.is_nil()),
-            status: outcome.recorded.into(),
+            status: outcome.fate.into(),
             code,
             message,
             path: path.filter(|path| !path.is_empty()),
@@ -62,14 +63,14 @@ impl From<Outcome> for Receipt {
     }
 }
 
-impl From<Recorded> for Status {
-    fn from(recorded: Recorded) -> Self {
-        match recorded {
-            Recorded::Accepted => Self::Accepted,
-            Recorded::Duplicate => Self::Duplicate,
-            Recorded::Conflict => Self::Conflict,
-            Recorded::Rejected => Self::Rejected,
-            Recorded::Quarantined => Self::Quarantined,
+impl From<Fate> for Status {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Accepted => Self::Accepted,
+            Fate::Duplicate => Self::Duplicate,
+            Fate::Conflict => Self::Conflict,
+            Fate::Rejected => Self::Rejected,
+            Fate::Quarantined => Self::Quarantined,
         }
     }
 }

@@ -94,10 +94,10 @@ pub(in crate::graphql) enum ReceiptStatus {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
-    /// Not stored; sending the same again will not help.
-    Rejected,
-    /// Kept aside, to be replayed or discarded.
+    /// Kept aside, with the reason; it can be replayed.
     Quarantined,
+    /// Not kept; sending the same again will not help.
+    Rejected,
     /// Taken, durably, but not stored yet: of batches asked for later alone.
     Pending,
 }

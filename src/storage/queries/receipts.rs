@@ -6,36 +6,9 @@ use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, JsonValue, Stateme
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::domain::batch::Fate;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
-
-/// How many bytes tell of an event: its position, its id, what became of it.
-const ENTRY: usize = 4 + 16 + 1;
-
-/// What became of an event when it was stored, as it was written down then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// It was stored.
-    Accepted,
-    /// It was stored before.
-    Duplicate,
-    /// Another content was stored under its id before.
-    Conflict,
-    /// It was not stored.
-    Rejected,
-    /// It was kept aside.
-    Quarantined,
-}
-
-impl Recorded {
-    const ALL: [Self; 5] = [
-        Self::Accepted,
-        Self::Duplicate,
-        Self::Conflict,
-        Self::Rejected,
-        Self::Quarantined,
-    ];
-}
 
 /// What is known of one event of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +16,7 @@ pub struct Outcome {
     /// Nil if it could not be read.
     pub event_id: Uuid,
     /// What became of it.
-    pub recorded: Recorded,
+    pub fate: Fate,
     /// Why, where there is something to say.
     pub note: Option<Note>,
 }
@@ -93,20 +66,17 @@ pub async fn receipt(
 /// The events of one part.
 fn read(part: Part) -> Result<BTreeMap<u32, Outcome>, StorageError> {
     let unreadable = || StorageError::Bug("a receipt cannot be read".to_owned());
-    let (entries, rest) = part.outcomes.as_chunks::<ENTRY>();
+    let (entries, rest) = part.outcomes.as_chunks::<{ Fate::BYTES }>();
     if !rest.is_empty() {
         return Err(unreadable());
     }
     let mut outcomes = BTreeMap::new();
     for entry in entries {
         let (position, rest) = entry.split_first_chunk().ok_or_else(unreadable)?;
-        let (id, rest) = rest.split_first_chunk().ok_or_else(unreadable)?;
-        let recorded = rest
-            .first()
-            .and_then(|&byte| Recorded::ALL.get(usize::from(byte)));
+        let (id, fate) = rest.split_first_chunk().ok_or_else(unreadable)?;
         let outcome = Outcome {
             event_id: Uuid::from_bytes(*id),
-            recorded: *recorded.ok_or_else(unreadable)?,
+            fate: Fate::from_byte(fate[0]).ok_or_else(unreadable)?,
             note: None,
         };
         outcomes.insert(u32::from_be_bytes(*position), outcome);
