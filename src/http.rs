@@ -69,6 +69,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/graphql", post(graphql::answer).get(socket::upgrade))
         .route("/v1/batch", post(batch::take))
+        .route("/v1/receipts/{batch_id}", get(batch::receipt))
         .layer(prepared)
         .layer(axum::middleware::from_fn(middleware::time_out))
         // Another encoding than gzip is refused where the body is read, as a problem.

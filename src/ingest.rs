@@ -9,6 +9,7 @@ pub mod log;
 pub mod parse;
 mod poison;
 pub mod properties;
+pub mod quarantine;
 mod receipts;
 pub mod rules;
 pub mod schemas;

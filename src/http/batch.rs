@@ -1,8 +1,8 @@
-//! `POST /v1/batch`: events in, receipts out.
+//! `POST /v1/batch`: events in, receipts out. `GET /v1/receipts/{batchId}`: the same receipts later.
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State as Extract;
+use axum::extract::{Path, State as Extract};
 use axum::http::HeaderMap;
 use serde::Serialize;
 use uuid::Uuid;
@@ -26,6 +26,20 @@ pub(super) async fn take(
     let drafts = parse_batch(&body)?;
     let receipts = state.ingest.take(&identity.sender(), drafts).await?;
     Ok(Json(receipts.into()))
+}
+
+/// What became of a batch that was sent before.
+pub(super) async fn receipt(
+    Extract(state): Extract<State>,
+    Authenticated(identity): Authenticated,
+    Path(batch_id): Path<String>,
+) -> Result<Json<Answer>, Problem> {
+    let may = identity.may(Scope::Ingest);
+    may.or_else(|_| identity.may(Scope::Read))?;
+    // What is no id names no batch.
+    let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
+    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
+    Ok(Json(receipts.ok_or(Code::UnknownReceipt)?.into()))
 }
 
 /// The answer's JSON.

@@ -9,6 +9,7 @@ pub mod page;
 pub mod quarantine;
 pub mod receipts;
 pub mod records;
+pub mod related;
 pub mod sales;
 pub mod traffic;
 pub mod visitors;

@@ -17,6 +17,13 @@ use crate::reports::records::{KeyPart, Listed, PageRequest};
 /// A list, and a row's place in it.
 pub(in crate::graphql) struct Cursor(&'static str, Vec<KeyPart>);
 
+impl Cursor {
+    /// The text that names a place in a list.
+    pub(in crate::graphql) fn of<E: Listed>(place: Vec<KeyPart>) -> String {
+        Self(E::list(), place).encode_cursor()
+    }
+}
+
 impl CursorType for Cursor {
     type Error = std::convert::Infallible;
 
