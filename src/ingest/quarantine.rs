@@ -12,11 +12,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::judge::{Judged, judge};
 use super::log::Written;
 use super::parse::parse_one;
-use super::rules::{Rules, Verdict};
-use super::{Ingest, new_id};
+use super::rules::Rules;
+use super::{Ingest, Judged, judge, new_id};
 use crate::domain::batch::{Batch, Placed, Protocol, Refusal};
 use crate::domain::event::Event;
 use crate::domain::tenant::{Sender, TenantId};
@@ -265,20 +264,18 @@ fn read(
         .map(|patch| patch::merged(&row.payload, patch));
     let payload = mended.as_deref().unwrap_or(&row.payload);
     let draft = parse_one(protocol, payload);
-    let event = match judge(draft, sender, row.received_at, || row.quarantine_id) {
-        Judged::Good(event) => event,
-        Judged::Held(held) => return Err(held.refusal),
-        Judged::Rejected(refusal) => return Err(refusal),
+    let check = |event: &Event| {
+        if replay.dry_run {
+            rules.preview(event)
+        } else {
+            rules.check(event)
+        }
     };
-    let verdict = if replay.dry_run {
-        rules.preview(&event)
-    } else {
-        rules.check(&event)
-    };
-    match verdict {
-        Verdict::Pass => Ok((event, None)),
-        Verdict::Warn(note) => Ok((event, Some(note))),
-        Verdict::Hold(refusal) => Err(refusal),
+    match judge(draft, sender, row.received_at, || row.quarantine_id, check) {
+        Judged::Good(event) => Ok((event, None)),
+        Judged::Warned(event, note) => Ok((event, Some(note))),
+        Judged::Held(held) => Err(held.refusal),
+        Judged::Rejected(refusal) => Err(refusal),
     }
 }
 

@@ -50,7 +50,11 @@ impl Receipt {
 impl From<Outcome> for Receipt {
     fn from(outcome: Outcome) -> Self {
         let (code, message, path) = match outcome.note {
-            Some(note) => (Code::named(&note.code), Some(note.message), Some(note.path)),
+            Some(note) => (
+                Code::from_name(&note.code),
+                Some(note.message),
+                Some(note.path),
+            ),
             None => (None, None, None),
         };
         Self {

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use uuid::Uuid;
 
+use super::Judged;
 use crate::domain::batch::Refusal;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
@@ -49,9 +50,33 @@ pub enum Verdict {
     /// Nothing.
     Pass,
     /// It breaks a rule and is stored all the same: its receipt says so.
-    Warn(Refusal),
+    Warn(Breach),
     /// It goes to quarantine.
-    Hold(Refusal),
+    Hold(Breach),
+}
+
+/// A rule that an event breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which rule.
+    pub code: Code,
+    /// The offending field.
+    pub path: String,
+    /// The same in words.
+    pub message: String,
+}
+
+impl Breach {
+    /// What its sender hears.
+    #[must_use]
+    pub fn refusal(self, event_id: Option<Uuid>) -> Refusal {
+        Refusal {
+            event_id,
+            code: self.code.name().to_owned(),
+            path: self.path,
+            message: self.message,
+        }
+    }
 }
 
 /// The rules of one tenant, as of a few seconds ago.
@@ -114,32 +139,37 @@ impl Rules {
 
     fn judge(&self, event: &Event, admit: bool) -> Verdict {
         let event_type = event.event_type.as_str();
-        let refusal = |code: Code, path: &str, message: String| Refusal {
-            event_id: Some(event.id),
-            code: code.name().to_owned(),
-            path: path.to_owned(),
-            message,
-        };
         let rule = self.schemas.get(event_type);
-        let violation = rule.and_then(|rule| rule.schema.as_ref()?.violation(&event.properties));
-        let violation =
-            violation.map(|found| refusal(Code::SchemaViolation, &found.path, found.message));
+        let breach = rule.and_then(|rule| {
+            let found = rule.schema.as_ref()?.violation(&event.properties)?;
+            Some(Breach {
+                code: Code::SchemaViolation,
+                path: found.path,
+                message: found.message,
+            })
+        });
         let enforced = rule.is_some_and(|rule| rule.mode == Mode::Enforce);
-        if let Some(violation) = violation.clone().filter(|_| enforced) {
-            self.metrics.schema_violations_enforced.increment(1);
-            return Verdict::Hold(violation);
+        match breach {
+            Some(breach) if enforced => {
+                self.metrics.schema_violations_enforced.increment(1);
+                Verdict::Hold(breach)
+            }
+            _ if !self.may_have(event_type, admit) => {
+                self.metrics.event_types_refused.increment(1);
+                Verdict::Hold(Breach {
+                    code: Code::TooManyEventTypes,
+                    path: "type".to_owned(),
+                    message: format!(
+                        "The tenant has {MAX_TYPES} types of events, and cannot have one more. Put what differs into `properties`."
+                    ),
+                })
+            }
+            Some(breach) => {
+                self.metrics.schema_violations_warned.increment(1);
+                Verdict::Warn(breach)
+            }
+            None => Verdict::Pass,
         }
-        if !self.may_have(event_type, admit) {
-            self.metrics.event_types_refused.increment(1);
-            let message = format!(
-                "The tenant has {MAX_TYPES} types of events, and cannot have one more. Put what differs into `properties`."
-            );
-            return Verdict::Hold(refusal(Code::TooManyEventTypes, "type", message));
-        }
-        violation.map_or(Verdict::Pass, |violation| {
-            self.metrics.schema_violations_warned.increment(1);
-            Verdict::Warn(violation)
-        })
     }
 
     /// Whether an event of this type can be stored.
@@ -155,21 +185,21 @@ impl Rules {
         room
     }
 
-    /// Whether there is room for one more event in quarantine; uses it up.
-    ///
-    /// # Errors
-    /// What its sender is to be told instead.
-    pub fn hold(&self, event_id: Option<Uuid>) -> Result<(), Refusal> {
-        if self.held.take() {
-            return Ok(());
+    /// A judgement as it is where quarantine is full: what cannot be held is rejected.
+    #[must_use]
+    pub fn bounded(&self, judged: Judged) -> Judged {
+        match judged {
+            Judged::Held(held) if !self.held.take() => {
+                self.metrics.quarantine_full.increment(1);
+                let breach = Breach {
+                    code: Code::QuarantineFull,
+                    path: String::new(),
+                    message: Code::QuarantineFull.sentence().to_owned(),
+                };
+                Judged::Rejected(breach.refusal(held.refusal.event_id))
+            }
+            judged => judged,
         }
-        self.metrics.quarantine_full.increment(1);
-        Err(Refusal {
-            event_id,
-            code: Code::QuarantineFull.name().to_owned(),
-            path: String::new(),
-            message: Code::QuarantineFull.sentence().to_owned(),
-        })
     }
 
     /// What they take in memory, roughly.

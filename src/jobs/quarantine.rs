@@ -50,11 +50,19 @@ pub async fn once(
                     &metrics.quarantine_expired_held
                 }
                 State::Replayed => {
-                    tracing::info!(tenant, events, "replayed events were removed from quarantine");
+                    tracing::info!(
+                        tenant,
+                        events,
+                        "replayed events were removed from quarantine"
+                    );
                     &metrics.quarantine_expired_replayed
                 }
                 State::Discarded => {
-                    tracing::info!(tenant, events, "discarded events were removed from quarantine");
+                    tracing::info!(
+                        tenant,
+                        events,
+                        "discarded events were removed from quarantine"
+                    );
                     &metrics.quarantine_expired_discarded
                 }
             };

@@ -38,9 +38,7 @@ pub async fn hold(app: &TestApp, events: &[Value]) -> Vec<Value> {
     let mut ids = Vec::new();
     for event in events {
         let id = event["eventId"].as_str().unwrap();
-        let sql = format!(
-            "SELECT quarantine_id AS id FROM quarantine WHERE event_id = '{id}'"
-        );
+        let sql = format!("SELECT quarantine_id AS id FROM quarantine WHERE event_id = '{id}'");
         ids.push(crate::ingest::rows(&app.db, &sql).await[0]["id"].clone());
     }
     ids
@@ -83,8 +81,14 @@ async fn what_is_held_is_listed_newest_first_filtered_and_in_pages() {
         ("states: [DISCARDED, REPLAYED]", vec![4]),
         (r#"codes: ["invalid_type", "other"]"#, vec![2]),
         (r#"eventTypes: ["view"]"#, vec![3]),
-        (r#"range: {from: "2026-03-01T10:02:00Z", to: "2026-03-01T10:04:00Z"}"#, vec![3, 2]),
-        (r#"states: [HELD], eventTypes: ["click"], codes: ["schema_violation"]"#, vec![5, 1]),
+        (
+            r#"range: {from: "2026-03-01T10:02:00Z", to: "2026-03-01T10:04:00Z"}"#,
+            vec![3, 2],
+        ),
+        (
+            r#"states: [HELD], eventTypes: ["click"], codes: ["schema_violation"]"#,
+            vec![5, 1],
+        ),
         ("states: []", vec![]),
     ] {
         let found = list(&format!("filter: {{{filter}}}")).await;
@@ -94,7 +98,11 @@ async fn what_is_held_is_listed_newest_first_filtered_and_in_pages() {
     }
     let first = list("first: 2").await;
     assert_eq!(column(&first, "receivedAt"), [at(5), at(4)]);
-    let next = list(&format!("first: 2, after: {}", first["pageInfo"]["endCursor"])).await;
+    let next = list(&format!(
+        "first: 2, after: {}",
+        first["pageInfo"]["endCursor"]
+    ))
+    .await;
     assert_eq!(column(&next, "receivedAt"), [at(3), at(2)]);
     assert_eq!(next["pageInfo"]["hasNextPage"], true);
     let last = list("last: 1").await;
@@ -119,13 +127,22 @@ async fn quarantine_is_for_admins_of_its_own_tenant() {
     let stranger = key(&app.db, "another", Scope::Admin).await;
     let queries = [
         "{ quarantine { totalCount } }".to_owned(),
-        format!("mutation {{ replayQuarantined(ids: [{}]) {{ replayed }} }}", ids[0]),
-        format!("mutation {{ discardQuarantined(ids: [{}]) {{ discarded }} }}", ids[0]),
+        format!(
+            "mutation {{ replayQuarantined(ids: [{}]) {{ replayed }} }}",
+            ids[0]
+        ),
+        format!(
+            "mutation {{ discardQuarantined(ids: [{}]) {{ discarded }} }}",
+            ids[0]
+        ),
         "mutation { discardQuarantined(filter: {}) { discarded } }".to_owned(),
     ];
     for query in queries {
         let by_reader = app.ask_as(&reader, &query).await;
-        assert_eq!(by_reader["errors"][0]["extensions"]["code"], "forbidden", "{query}");
+        assert_eq!(
+            by_reader["errors"][0]["extensions"]["code"], "forbidden",
+            "{query}"
+        );
         let by_stranger = app.ask_as(&stranger, &query).await;
         assert!(by_stranger.get("errors").is_none(), "{by_stranger}");
         let answer = by_stranger["data"].as_object().unwrap().values().next();

@@ -38,7 +38,13 @@ async fn receipts_read_later_are_those_that_were_given() {
         Order::of("mug").event(),
     ]);
     let (_, given) = app.send(&batch).await;
-    let counts = ["accepted", "duplicates", "conflicts", "quarantined", "rejected"];
+    let counts = [
+        "accepted",
+        "duplicates",
+        "conflicts",
+        "quarantined",
+        "rejected",
+    ];
     assert_eq!(
         counts.map(|count| given[count].as_u64().unwrap()),
         [3, 1, 1, 2, 1],
@@ -72,7 +78,9 @@ async fn receipts_read_later_are_those_that_were_given() {
 #[tokio::test]
 async fn the_parts_of_a_batch_are_put_together_and_what_is_not_stored_yet_is_pending() {
     let app = TestApp::start().await;
-    let (_, given) = app.send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")])).await;
+    let (_, given) = app
+        .send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")]))
+        .await;
     let batch_id = given["batchId"].as_str().unwrap();
     // Positions 3 and 1, of a batch whose third event another worker has.
     let parts = format!(
@@ -100,7 +108,9 @@ async fn the_parts_of_a_batch_are_put_together_and_what_is_not_stored_yet_is_pen
 #[tokio::test]
 async fn a_batch_is_known_to_its_tenant_alone() {
     let app = TestApp::start().await;
-    let (_, given) = app.send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")])).await;
+    let (_, given) = app
+        .send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")]))
+        .await;
     let batch_id = given["batchId"].as_str().unwrap();
     let stranger = key(&app.db, "another", Scope::Admin).await;
     let reader = key(&app.db, "default", Scope::Read).await;

@@ -137,7 +137,10 @@ async fn schemas_are_put_listed_replaced_and_deleted() {
 async fn a_schema_that_cannot_be_used_is_refused_with_the_place() {
     let app = TestApp::start().await;
     for (schema, expected) in [
-        (json!({"properties": {"a": {"type": "objekt"}}}), "/properties/a/type"),
+        (
+            json!({"properties": {"a": {"type": "objekt"}}}),
+            "/properties/a/type",
+        ),
         (json!({"$ref": "https://example.com/schema"}), "/$ref"),
         (json!({"pattern": "(?<=a)b"}), "/pattern"),
         (json!({"title": "\u{0}"}), ""),
@@ -206,13 +209,17 @@ async fn beyond_a_thousand_types_new_ones_are_quarantined_and_known_ones_go_on()
         [&refused["code"], &refused["path"]],
         ["too_many_event_types", "type"]
     );
-    let counted = app.metric("tidewater_ingest_event_types_refused_total").await;
+    let counted = app
+        .metric("tidewater_ingest_event_types_refused_total")
+        .await;
     assert!((counted - 10.0).abs() < f64::EPSILON, "{counted}");
 
     // Another process knows of them from the database.
     let other = TestApp::on(app.db.clone(), None, Clock::System).await;
     for app in [&app, &other] {
-        let (_, answer) = app.send(&json!([event("new".into()), event("t7".into())])).await;
+        let (_, answer) = app
+            .send(&json!([event("new".into()), event("t7".into())]))
+            .await;
         assert_eq!(statuses(&answer), ["quarantined", "accepted"]);
     }
     let types = "SELECT count(DISTINCT event_type) FROM event";

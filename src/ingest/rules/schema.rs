@@ -25,7 +25,7 @@ const MAX_PATTERN: usize = 64 * 1024;
 const MAX_UNEVALUATED: u32 = 4;
 /// How many violations are told, and how many bytes each has at most.
 const TOLD: usize = 3;
-const MAX_WORDS: usize = 240;
+const MAX_WORDS: usize = 160;
 
 const DRAFTS: [&str; 4] = [
     "https://json-schema.org/draft/2020-12/schema",

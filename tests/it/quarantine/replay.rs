@@ -22,7 +22,11 @@ async fn replay(app: &TestApp, ids: &[Value], patch: Value, dry_run: bool) -> Va
 }
 
 async fn states(app: &TestApp) -> Value {
-    rows(&app.db, "SELECT state, count(*) FROM quarantine GROUP BY state").await
+    rows(
+        &app.db,
+        "SELECT state, count(*) FROM quarantine GROUP BY state",
+    )
+    .await
 }
 
 #[tokio::test]
@@ -60,7 +64,10 @@ async fn a_patch_mends_what_is_held_and_it_is_stored_once_at_its_own_time() {
             "data": {"price": 12.5}, "then": true,
         }])
     );
-    assert_eq!(states(&app).await, json!([{"state": "replayed", "count": 1}]));
+    assert_eq!(
+        states(&app).await,
+        json!([{"state": "replayed", "count": 1}])
+    );
 
     let again = replay(&app, &ids, patch.clone(), false).await;
     assert_eq!(again["results"][0]["status"], "NOT_HELD");
@@ -72,7 +79,10 @@ async fn a_patch_mends_what_is_held_and_it_is_stored_once_at_its_own_time() {
         [&json!(1), &json!("DUPLICATE")],
         "{again}"
     );
-    assert_eq!(states(&app).await, json!([{"state": "replayed", "count": 1}]));
+    assert_eq!(
+        states(&app).await,
+        json!([{"state": "replayed", "count": 1}])
+    );
     assert_eq!(app.db.number("SELECT count(*) FROM event").await, 1);
     assert_consistent(&app.db).await;
 }
@@ -91,7 +101,10 @@ async fn an_event_without_an_id_of_its_own_is_stored_once_too() {
     run(&app.db, "UPDATE quarantine SET state = 'held'").await;
     let second = app.data(query).await;
     let results = second["replayQuarantined"]["results"].as_array().unwrap();
-    assert!(results.iter().all(|one| one["status"] == "DUPLICATE"), "{second}");
+    assert!(
+        results.iter().all(|one| one["status"] == "DUPLICATE"),
+        "{second}"
+    );
     assert_eq!(app.db.number("SELECT count(*) FROM event").await, 3);
     assert_consistent(&app.db).await;
 }
@@ -106,7 +119,13 @@ async fn what_still_breaks_a_rule_or_meets_another_stays_with_its_first_reason()
     other["eventId"] = events[1]["eventId"].clone();
     app.accept(&[other]).await;
 
-    let still = replay(&app, &ids[..1], json!({"properties": {"price": null}}), false).await;
+    let still = replay(
+        &app,
+        &ids[..1],
+        json!({"properties": {"price": null}}),
+        false,
+    )
+    .await;
     assert_eq!(
         still["results"][0],
         json!({
@@ -127,7 +146,11 @@ async fn what_still_breaks_a_rule_or_meets_another_stays_with_its_first_reason()
     statuses.sort_unstable();
     assert_eq!(statuses, ["ACCEPTED", "ACCEPTED", "CONFLICT"], "{mixed}");
     assert_eq!(
-        rows(&app.db, "SELECT state, event_id, code, message FROM quarantine WHERE state = 'held'").await,
+        rows(
+            &app.db,
+            "SELECT state, event_id, code, message FROM quarantine WHERE state = 'held'"
+        )
+        .await,
         json!([{
             "state": "held", "event_id": events[1]["eventId"], "code": "schema_violation",
             "message": "-2 is less than the minimum of 0",
@@ -151,7 +174,10 @@ async fn a_thousand_are_replayed_at_once_and_the_next_go_on_behind_them() {
     };
     let first = replay(&Value::Null).await;
     assert_eq!([&first["replayed"], &first["left"]], [500, 300]);
-    assert_eq!(first["results"][0], json!({"status": "HELD", "code": "invalid_type"}));
+    assert_eq!(
+        first["results"][0],
+        json!({"status": "HELD", "code": "invalid_type"})
+    );
     let second = replay(&first["endCursor"]).await;
     assert_eq!([&second["replayed"], &second["left"]], [150, 0]);
     assert_eq!(app.db.number("SELECT count(*) FROM event").await, 650);
@@ -173,8 +199,7 @@ async fn a_replay_counts_clocks_from_the_time_of_the_first_receipt() {
     let query = "mutation { replayQuarantined(filter: {}) { results { status code message } } }";
     let done = app.data(query).await;
     assert_eq!(
-        done["replayQuarantined"]["results"][0]["status"],
-        "ACCEPTED",
+        done["replayQuarantined"]["results"][0]["status"], "ACCEPTED",
         "{done}"
     );
     let then = "SELECT count(*) FROM event WHERE timestamp = '2026-03-01 10:00Z'";

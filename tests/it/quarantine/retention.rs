@@ -27,7 +27,9 @@ async fn what_is_past_its_retention_is_removed_and_counted() {
     let metrics = Metrics::default();
     let clock = Clock::manual("2026-06-30T00:00:00Z".parse().unwrap());
     for _ in 0..2 {
-        jobs::quarantine::once(&db, &metrics, 90, &clock).await.unwrap();
+        jobs::quarantine::once(&db, &metrics, 90, &clock)
+            .await
+            .unwrap();
     }
     assert_eq!(
         rows(&app.db, "SELECT state, count(*), min(received_at) > '2027-01-01' AS young FROM quarantine GROUP BY state").await,
@@ -49,10 +51,18 @@ async fn a_full_quarantine_rejects_and_takes_again_once_there_is_room() {
     let app = strict().await;
     fill(&app, 99_999, "'{}'").await;
     let (_, answer) = app
-        .send(&json!([priced(&json!(-1)), priced(&json!(-2)), priced(&json!(3))]))
+        .send(&json!([
+            priced(&json!(-1)),
+            priced(&json!(-2)),
+            priced(&json!(3))
+        ]))
         .await;
     assert_eq!(
-        [&answer["accepted"], &answer["quarantined"], &answer["rejected"]],
+        [
+            &answer["accepted"],
+            &answer["quarantined"],
+            &answer["rejected"]
+        ],
         [1, 1, 1],
         "{answer}"
     );
