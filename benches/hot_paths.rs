@@ -17,7 +17,7 @@ use tidewater::domain::money::Currency;
 use tidewater::domain::tenant::{Sender, TenantId};
 use tidewater::ingest::judge;
 use tidewater::ingest::parse::parse_batch;
-
+use tidewater::ingest::rules::Verdict;
 use tidewater::realtime::window::SlidingWindow;
 use uuid::Uuid;
 
@@ -51,7 +51,7 @@ fn reading(criterion: &mut Criterion) {
             let drafts = parse_batch(black_box(&body)).expect("a good batch").drafts;
             let judged = drafts
                 .into_iter()
-                .map(|draft| judge(draft, &sender, received_at, Uuid::nil));
+                .map(|draft| judge(draft, &sender, received_at, Uuid::nil, |_| Verdict::Pass));
             judged.collect::<Vec<_>>()
         });
     });

@@ -6,8 +6,11 @@ use super::Reports;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{
+    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+};
 use crate::storage::queries::page::{self, Paged};
+use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{records, related};
 
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
@@ -16,43 +19,66 @@ pub use crate::storage::queries::related::EventPlace;
 
 /// A kind of record that is listed.
 pub trait Listed: Paged {
+    /// Which of them.
+    type Filter: Clone + Send + Sync + 'static;
+
     /// Every record that passes the filter.
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self>;
+    fn select(tenant: TenantId, filter: &Self::Filter) -> records::Selection<Self>;
 }
 
 impl Listed for event::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::events(tenant, filter)
     }
 }
 
 impl Listed for pageview::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::pageviews(tenant, filter)
     }
 }
 
 impl Listed for purchase::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::purchases(tenant, filter)
     }
 }
 
 impl Listed for refund::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::refunds(tenant, filter)
     }
 }
 
 impl Listed for user::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, _: &RecordFilter) -> records::Selection<Self> {
         records::users(tenant)
     }
 }
 
 impl Listed for product::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::products(tenant, filter)
+    }
+}
+
+impl Listed for quarantine::Entity {
+    type Filter = QuarantineFilter;
+
+    fn select(tenant: TenantId, filter: &QuarantineFilter) -> records::Selection<Self> {
+        quarantined(tenant, filter)
     }
 }
 
@@ -64,7 +90,7 @@ impl Reports {
     pub async fn page<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
         request: &PageRequest,
     ) -> Result<Page<E::Model>, Problem>
     where
@@ -85,7 +111,7 @@ impl Reports {
     pub async fn count<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
     ) -> Result<u64, Problem>
     where
         E::Model: Sync,

@@ -15,11 +15,13 @@
 //! comes last but for the rollups, whose rows all writers share anyway.
 
 mod copy;
+pub mod event_schemas;
 mod facts;
 mod idempotency;
 mod intake;
 pub mod keys;
 pub mod products;
+pub mod quarantine;
 mod rollups;
 pub mod tenants;
 mod user_days;

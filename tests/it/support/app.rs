@@ -7,7 +7,9 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
-use tidewater::config::{AccessConfig, Config, DatabaseConfig, HttpConfig, LogConfig};
+use tidewater::config::{
+    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, LogConfig,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{KEY, Subscription, TestDb};
@@ -195,6 +197,10 @@ fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         },
         access: AccessConfig {
             bootstrap_key: Some(secret(KEY)),
+        },
+        ingest: IngestConfig {
+            idempotency_days: 7,
+            quarantine_days: 90,
         },
         logs: LogConfig {
             filter: "off".into(),
