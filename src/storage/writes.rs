@@ -13,6 +13,7 @@
 mod claims;
 mod copy;
 mod facts;
+mod identity;
 pub mod keys;
 pub mod products;
 mod rollups;
