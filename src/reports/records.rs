@@ -8,8 +8,9 @@ use crate::error::{Code, Problem};
 use crate::storage::StorageError;
 use crate::storage::entity::{event, pageview, product, purchase, user};
 use crate::storage::queries::page::{self, Paged};
-use crate::storage::queries::records;
+use crate::storage::queries::{identity, records};
 
+pub use crate::storage::queries::identity::{Merged, Named};
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
 pub use crate::storage::queries::records::{EventPlace, RecordFilter};
 
@@ -94,12 +95,13 @@ impl Reports {
         Ok(records::event(self.db.reads(), tenant, id).await?)
     }
 
-    /// The user with this id.
+    /// The user whom this id stands for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
     pub async fn user(&self, tenant: TenantId, id: Uuid) -> Result<Option<user::Model>, Problem> {
-        Ok(records::user(self.db.reads(), tenant, id).await?)
+        let mut named = identity::users_with(self.db.reads(), tenant, &[id]).await?;
+        Ok(named.pop().map(|named| named.user))
     }
 
     /// The pageview with this id.
@@ -174,7 +176,7 @@ impl Reports {
         records::purchases_of(self.db.reads(), tenant, places).await
     }
 
-    /// The users with these ids.
+    /// The users whom these ids stand for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
@@ -182,8 +184,20 @@ impl Reports {
         &self,
         tenant: TenantId,
         ids: &[Uuid],
-    ) -> Result<Vec<user::Model>, StorageError> {
-        records::users_with(self.db.reads(), tenant, ids).await
+    ) -> Result<Vec<Named>, StorageError> {
+        identity::users_with(self.db.reads(), tenant, ids).await
+    }
+
+    /// The other ids of these users.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn merged_into(
+        &self,
+        tenant: TenantId,
+        user_ids: &[Uuid],
+    ) -> Result<Vec<Merged>, StorageError> {
+        identity::merged_into(self.db.reads(), tenant, user_ids).await
     }
 
     /// The products with these ids.

@@ -1,6 +1,7 @@
 //! The questions: one file each, named after the question it answers.
 
 pub mod buyers;
+pub mod identity;
 pub mod installation;
 pub mod keys;
 pub mod live_sales;

@@ -28,7 +28,7 @@ pub(super) struct EventFilter {
     types: Option<Vec<String>>,
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this region.
     region: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct EventFilter {
 pub(super) struct PageviewFilter {
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this region.
     region: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct PageviewFilter {
 pub(super) struct PurchaseFilter {
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this product.
     product_id: Option<String>,
@@ -157,8 +157,8 @@ impl RecordQueries {
         Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
     }
 
-    /// The user with this id, or the one that events name by this `userId` (`externalId`), or with
-    /// `anonymous` by this `anonymousId`.
+    /// The user whom this id stands for, or the one that events name by this `userId` (`externalId`),
+    /// or with `anonymous` by this `anonymousId`.
     async fn user(
         &self,
         ctx: &Context<'_>,
@@ -234,7 +234,7 @@ impl RecordQueries {
         )
     }
 
-    /// Users, by id; pages of up to 100.
+    /// Users, by id, each once whatever ids turned out to be theirs; pages of up to 100.
     #[graphql(complexity = "list_cost(first, last, child_complexity)")]
     async fn users(
         &self,

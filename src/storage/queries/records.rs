@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::identity::{is_canonical, is_of};
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
@@ -24,7 +25,7 @@ pub struct RecordFilter {
     pub types: Option<Vec<String>>,
     /// Within this range of the events' time.
     pub range: Option<TimeRange>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     pub user_id: Option<Uuid>,
     /// Of this product.
     pub product_id: Option<String>,
@@ -57,7 +58,7 @@ fn in_category(column: impl ColumnTrait, category: &str) -> SimpleExpr {
     column.eq(category).or(SimpleExpr::from(starts_with))
 }
 
-/// Events, by the key or, for one user, by `event_user`.
+/// Events, by the key or, for one user, by `event_bloom`.
 #[must_use]
 pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> {
     use event::Column;
@@ -68,7 +69,9 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -82,7 +85,9 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -96,7 +101,9 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
     });
@@ -108,10 +115,12 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     })
 }
 
-/// Users, by the key.
+/// Users, each once, whatever ids turned out to be theirs; by the key.
 #[must_use]
 pub fn users(tenant: TenantId) -> Select<user::Entity> {
-    user::Entity::find().filter(user::Column::TenantId.eq(tenant.0))
+    user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant.0))
+        .filter(is_canonical())
 }
 
 /// Products, by the key.
@@ -142,18 +151,6 @@ pub async fn event(
         [tenant.0.into(), id.into()],
     );
     Ok(event::Model::find_by_statement(statement).one(db).await?)
-}
-
-/// A user by id.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn user(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    id: Uuid,
-) -> Result<Option<user::Model>, StorageError> {
-    Ok(user::Entity::find_by_id((tenant.0, id)).one(db).await?)
 }
 
 /// A pageview by id, which tells its time.
@@ -271,19 +268,6 @@ fn at_places(time: impl ColumnTrait, id: impl ColumnTrait, places: &[EventPlace]
     Expr::tuple([time.into_expr(), id.into_expr()])
         .in_tuples(places.iter().copied())
         .and(time.between(first, last))
-}
-
-/// The users with these ids, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn users_with(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    ids: &[Uuid],
-) -> Result<Vec<user::Model>, StorageError> {
-    let select = users(tenant).filter(user::Column::UserId.is_in(ids.iter().copied()));
-    Ok(select.all(db).await?)
 }
 
 /// The products with these ids, in one statement.
