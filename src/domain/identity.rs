@@ -83,6 +83,19 @@ pub fn resolve(links: &[Link], is_anonymous: impl Fn(Uuid) -> bool) -> BTreeMap<
     named.collect()
 }
 
+/// The new links that change what is kept of the ids that turned out to be somebody's: those that
+/// are not known, and are among the first of their visitor.
+///
+/// The known links must be all of these ids.
+#[must_use]
+pub fn news(known: &[Link], new: &[Link]) -> Vec<Link> {
+    let known: BTreeSet<Link> = known.iter().copied().collect();
+    let apart = new.iter().filter(|link| link.user_id != link.other_id);
+    let mut kept = remembered(merged(&known, &apart.copied().collect()));
+    kept.retain(|link| !known.contains(link));
+    kept
+}
+
 /// What to keep of some links, and how many of the new ones were refused.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -98,12 +111,8 @@ pub struct Kept {
 /// their ids.
 #[must_use]
 pub fn keep(known: &[Link], new: &[Link]) -> Kept {
+    let mut new: BTreeSet<Link> = news(known, new).into_iter().collect();
     let known: BTreeSet<Link> = known.iter().copied().collect();
-    let mut new: BTreeSet<Link> = new
-        .iter()
-        .filter(|link| link.user_id != link.other_id && !known.contains(link))
-        .copied()
-        .collect();
     let offered = new.len();
     for _ in 0..MAX_ROUNDS {
         let links = merged(&known, &new);

@@ -6,98 +6,49 @@ use chrono::{DateTime, Utc};
 use sea_orm::sqlx;
 use uuid::Uuid;
 
-use super::Transaction;
+use super::{Incoming, Transaction};
 use crate::domain::event::LinkKind;
-use crate::domain::identity::{Kept, Link, MAX_LINKS, MAX_REMEMBERED, keep, resolve};
+use crate::domain::identity::{Kept, Link, MAX_LINKS, keep, news, resolve};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
-/// Two ids that an accepted event says are one user. Both are rows of `"user"` by now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewLink {
-    /// Whose users.
-    pub(super) tenant: TenantId,
-    /// The event's user.
-    pub(super) user_id: Uuid,
-    /// The id that turned out to be theirs.
-    pub(super) other_id: Uuid,
-    /// How it turned out.
-    pub(super) kind: LinkKind,
-    /// When the event happened.
-    pub(super) timestamp: DateTime<Utc>,
-}
-
-impl NewLink {
-    fn link(&self) -> Link {
-        Link {
-            timestamp: self.timestamp,
-            user_id: self.user_id,
-            other_id: self.other_id,
-            kind: self.kind,
+/// What events say of ids that are one user.
+pub(super) fn said(accepted: &[Incoming<'_>]) -> BTreeMap<TenantId, Vec<Link>> {
+    let mut links: BTreeMap<TenantId, Vec<Link>> = BTreeMap::new();
+    for incoming in accepted {
+        let event = incoming.event;
+        if let Some(link) = &event.link {
+            links.entry(incoming.tenant()).or_default().push(Link {
+                timestamp: event.timestamp,
+                user_id: event.user.id,
+                other_id: link.user_id,
+                kind: link.kind,
+            });
         }
     }
+    links
 }
 
-/// Adds links, and tells how many were refused because they would have made too large a user.
+/// Adds links, and tells how many were refused because they would have made too large a user. The
+/// ids are rows of `"user"` by now.
 ///
 /// Whoever changes the users of a tenant holds its lock until the transaction ends, so two writers
 /// never work out the same users at once. Most links are not new (shops identify a user with each
 /// visit): those take one look-up and no lock, and where there are none it costs nothing.
 pub(super) async fn link(
     transaction: &mut Transaction,
-    links: &[NewLink],
+    said: &BTreeMap<TenantId, Vec<Link>>,
 ) -> Result<usize, StorageError> {
-    if links.is_empty() {
-        return Ok(0);
-    }
-    let mut by_tenant: BTreeMap<TenantId, BTreeSet<Link>> = BTreeMap::new();
-    for new in links {
-        let links = by_tenant.entry(new.tenant).or_default();
-        links.insert(new.link());
-    }
     let mut refused = 0;
-    for (tenant, links) in by_tenant {
-        let new = unknown(transaction, tenant, links.into_iter().collect()).await?;
+    for (tenant, links) in said {
+        let others = links.iter().map(|link| link.other_id);
+        let known = links_of(transaction, *tenant, others.collect()).await?;
+        let new = news(&known, links);
         if !new.is_empty() {
-            refused += add(transaction, tenant, &new).await?;
+            refused += add(transaction, *tenant, &new).await?;
         }
     }
     Ok(refused)
-}
-
-/// Leaves out what changes nothing, now or later: links that are kept already, and those of
-/// visitors who are known to have been more users before than are remembered.
-async fn unknown(
-    transaction: &mut Transaction,
-    tenant: TenantId,
-    links: Vec<Link>,
-) -> Result<Vec<Link>, StorageError> {
-    let columns = Columns::of(&links);
-    let places: Vec<i64> = sqlx::query_scalar(
-        "SELECT place - 1
-         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[]) WITH ORDINALITY
-              AS new (other_id, user_id, kind, timestamp, place)
-         WHERE NOT EXISTS (
-             SELECT FROM user_link AS known
-             WHERE (known.tenant_id, known.other_id, known.user_id, known.kind)
-                 = ($1, new.other_id, new.user_id, new.kind)
-               AND known.timestamp <= new.timestamp)
-           AND (new.kind <> 'identify' OR $6 > (
-             SELECT count(*) FROM user_link AS rival
-             WHERE rival.tenant_id = $1 AND rival.other_id = new.other_id
-               AND rival.kind = 'identify'
-               AND (rival.timestamp, rival.user_id) < (new.timestamp, new.user_id)))",
-    )
-    .bind(tenant.0)
-    .bind(columns.other_ids)
-    .bind(columns.user_ids)
-    .bind(columns.kinds)
-    .bind(columns.timestamps)
-    .bind(i64::try_from(MAX_REMEMBERED).unwrap_or(i64::MAX))
-    .fetch_all(&mut **transaction)
-    .await?;
-    let places = places.into_iter().filter_map(|n| usize::try_from(n).ok());
-    Ok(places.map(|n| links[n]).collect())
 }
 
 async fn add(
@@ -110,8 +61,7 @@ async fn add(
         .execute(&mut **transaction)
         .await?;
     let members = members(transaction, tenant, new).await?;
-    let ids: Vec<Uuid> = members.keys().copied().collect();
-    let known = links_of(transaction, tenant, ids).await?;
+    let known = links_of(transaction, tenant, members.keys().copied().collect()).await?;
 
     let Kept { links, refused } = keep(&known, new);
     if refused > 0 {
@@ -149,7 +99,7 @@ struct Member {
 type MemberRow = (Uuid, Uuid, bool);
 
 /// Every id of every user that the links touch. By the keys of `user_alias` and `"user"`, and by
-/// `user_alias_canonical`.
+/// `user_alias_canonical`, whatever their size was when the statement was planned.
 async fn members(
     transaction: &mut Transaction,
     tenant: TenantId,
@@ -158,19 +108,20 @@ async fn members(
     let ends = links.iter().flat_map(|link| [link.user_id, link.other_id]);
     let rows: Vec<MemberRow> = sqlx::query_as(
         r#"WITH touched AS (
-               SELECT DISTINCT coalesce(canonical_id, id) AS canonical_id
+               SELECT DISTINCT coalesce((SELECT canonical_id FROM user_alias
+                                         WHERE tenant_id = $1 AND user_id = id), id) AS whose
                FROM unnest($2::uuid[]) AS id
-               LEFT JOIN user_alias ON tenant_id = $1 AND user_id = id
            ), member AS (
-               SELECT canonical_id AS user_id, canonical_id FROM touched
+               SELECT whose AS id, whose FROM touched
                UNION ALL
-               SELECT user_id, canonical_id FROM touched JOIN user_alias USING (canonical_id)
-               WHERE tenant_id = $1
+               SELECT id, whose
+               FROM touched, LATERAL (SELECT user_id AS id FROM user_alias
+                                      WHERE tenant_id = $1 AND canonical_id = whose
+                                      OFFSET 0) AS other
            )
-           SELECT user_id, canonical_id, coalesce(anonymous, true)
-           FROM member
-           LEFT JOIN (SELECT user_id, anonymous FROM "user" WHERE tenant_id = $1) AS known
-               USING (user_id)"#,
+           SELECT id, whose, coalesce((SELECT anonymous FROM "user"
+                                       WHERE tenant_id = $1 AND user_id = id), true)
+           FROM member"#,
     )
     .bind(tenant.0)
     .bind(ends.collect::<Vec<_>>())
@@ -188,19 +139,21 @@ async fn members(
 
 type LinkRow = (Uuid, Uuid, bool, DateTime<Utc>);
 
-/// The links of these ids to others, by the key. All of a user's ids have all links that count for
-/// that user.
+/// The links of these ids to others, by the key, as above. All ids of a user together have all
+/// links that count for that user.
 async fn links_of(
     transaction: &mut Transaction,
     tenant: TenantId,
-    ids: Vec<Uuid>,
+    ids: BTreeSet<Uuid>,
 ) -> Result<Vec<Link>, StorageError> {
     let rows: Vec<LinkRow> = sqlx::query_as(
         "SELECT other_id, user_id, kind = 'identify', timestamp
-         FROM user_link WHERE tenant_id = $1 AND other_id = ANY($2)",
+         FROM unnest($2::uuid[]) AS id,
+              LATERAL (SELECT * FROM user_link
+                       WHERE tenant_id = $1 AND other_id = id OFFSET 0) AS link",
     )
     .bind(tenant.0)
-    .bind(ids)
+    .bind(ids.into_iter().collect::<Vec<_>>())
     .fetch_all(&mut **transaction)
     .await?;
     let link = |(other_id, user_id, is_identify, timestamp)| Link {

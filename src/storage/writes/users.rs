@@ -7,16 +7,16 @@ use sea_orm::sqlx;
 use uuid::Uuid;
 
 use super::{Incoming, Transaction};
-use crate::domain::event::UserRef;
+use crate::domain::event::{Link, UserRef};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
 /// How many users a process remembers (16 bytes and some each) before it starts anew.
-const MEMORY: usize = 1_000_000;
+const MEMORY: usize = 500_000;
 
 /// The users that are stored, as far as this process has seen.
 #[derive(Debug, Default)]
-pub struct SeenUsers(Mutex<HashSet<Uuid>>);
+pub(super) struct SeenUsers(Mutex<HashSet<Uuid>>);
 
 /// Users to store, by key; of several events of one user, the later one's traits count.
 pub(super) type NewUsers = BTreeMap<(TenantId, Uuid), UserRef>;
@@ -26,14 +26,21 @@ impl SeenUsers {
     pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewUsers {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut users = NewUsers::new();
-        for Incoming { tenant, event, .. } in batch {
-            let user = &event.user;
+        for incoming in batch {
+            if let Some(link) = &incoming.event.link
+                && !seen.contains(&link.user_id)
+            {
+                users
+                    .entry((incoming.tenant(), link.user_id))
+                    .or_insert_with(|| other(link));
+            }
+            let user = &incoming.event.user;
             let has_traits = user.username.is_some() || user.email.is_some();
             if seen.contains(&user.id) && !has_traits {
                 continue;
             }
             users
-                .entry((*tenant, user.id))
+                .entry((incoming.tenant(), user.id))
                 .and_modify(|known| {
                     known.username = user.username.clone().or(known.username.take());
                     known.email = user.email.clone().or(known.email.take());
@@ -57,6 +64,17 @@ impl SeenUsers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+}
+
+/// The other id of a link as a user: it may have done nothing else.
+fn other(link: &Link) -> UserRef {
+    UserRef {
+        id: link.user_id,
+        external_id: link.external_id.clone(),
+        anonymous: link.anonymous,
+        username: None,
+        email: None,
     }
 }
 
