@@ -51,7 +51,9 @@ codes! {
     NotFound "not_found" 404 "There is nothing at this address.";
     MethodNotAllowed "method_not_allowed" 405 "This address does not answer that method.";
     RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
+    InvalidParameter "invalid_parameter" 400 "A parameter of the address is not known or has a value that it cannot have.";
     // One event of a batch.
+    EventTooLarge "event_too_large" 413 "The event has more than 32 768 bytes of JSON.";
     InvalidType "invalid_type" 422 "The field holds a value of another type than expected.";
     MissingField "missing_field" 422 "A required field is missing.";
     UnknownField "unknown_field" 422 "The field is not known. Check its spelling, or move it into `properties`.";
@@ -90,6 +92,12 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
     /// When the same is worth trying again; nothing if it will fail again.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {

@@ -6,8 +6,10 @@ use super::context::ContextExt;
 use super::types::ingest::{EventInput, IngestPayload};
 use super::types::product::{ProductInput, PutProductsPayload};
 use crate::access::Scope;
+use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_EVENTS;
+use crate::ingest::parse::parse_one;
 
 /// What can be changed.
 #[derive(Default)]
@@ -26,8 +28,10 @@ impl Mutation {
         if events.len() > MAX_EVENTS {
             return Err(Problem::new(Code::BatchTooLarge).into());
         }
-        let drafts = events.into_iter().map(|event| Ok(event.into())).collect();
-        Ok(ctx.ingest().take(&sender, drafts).await?.into())
+        // What is kept of an event is its JSON, however it came.
+        let texts: Vec<String> = events.iter().map(EventInput::json).collect();
+        let drafts = texts.iter().map(|text| parse_one(Protocol::Native, text));
+        Ok(ctx.ingest().take(&sender, drafts.collect()).await?.into())
     }
 
     /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is

@@ -23,7 +23,7 @@ pub(super) async fn take(
 ) -> Result<Json<Answer>, Problem> {
     identity.may(Scope::Ingest)?;
     let body = state.bodies.read(&headers, body).await?;
-    let drafts = parse_batch(&body)?;
+    let drafts = parse_batch(&body)?.drafts;
     let receipts = state.ingest.take(&identity.sender(), drafts).await?;
     Ok(Json(receipts.into()))
 }
