@@ -2,6 +2,7 @@
 
 pub mod buyers;
 pub mod event_schemas;
+pub mod identity;
 pub mod installation;
 pub mod keys;
 pub mod live_sales;

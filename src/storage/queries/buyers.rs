@@ -21,15 +21,16 @@ pub struct BuyersRow {
 }
 
 /// Counts users over the purchases between the first and the last bound: distinct counts do not
-/// add up, so no rollup has them. A range scan of the key of `purchase`.
+/// add up, so no rollup has them. Several ids of one user count once. A range scan of the key of
+/// `purchase`.
 const SQL: &str = "
     SELECT width_bucket(timestamp, $3) AS bucket,
            CASE WHEN $4 THEN category END AS category,
            CASE WHEN $5 THEN coalesce(region, '') END AS region,
            CASE WHEN $6 THEN coalesce(channel, '') END AS channel,
            CASE WHEN $7 THEN product_id END AS product_id,
-           count(DISTINCT user_id) AS buyers
-    FROM purchase
+           count(DISTINCT coalesce(canonical_id, user_id)) AS buyers
+    FROM purchase LEFT JOIN user_alias USING (tenant_id, user_id)
     WHERE tenant_id = $1 AND currency = $2 AND timestamp >= $8 AND timestamp < $9
     GROUP BY 1, 2, 3, 4, 5";
 
