@@ -1,7 +1,7 @@
 //! Single records, lists of them, and what belongs to them; always within one tenant.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use chrono::TimeDelta;
+use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
