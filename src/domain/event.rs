@@ -157,11 +157,9 @@ pub fn user_id(tenant: TenantId, external_id: &str, anonymous: bool) -> Uuid {
 /// What kind of row tells more of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// A page that was seen.
-    Pageview,
     /// A line of an order.
     Purchase,
-    /// What was paid back of a line.
+    /// A line of what was paid back.
     Refund,
 }
 
@@ -170,7 +168,6 @@ pub enum Detail {
 #[must_use]
 pub fn detail_id(event: &Event, kind: Detail, n: usize) -> Uuid {
     let name = match kind {
-        Detail::Pageview => format!("pageview/{n}"),
         Detail::Purchase => format!("purchase/{n}"),
         Detail::Refund => format!("refund/{n}"),
     };
