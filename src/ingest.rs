@@ -5,6 +5,7 @@
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
+pub mod bots;
 pub mod log;
 pub mod parse;
 mod poison;
