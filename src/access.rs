@@ -13,8 +13,9 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
+use crate::storage::entity::tenant;
 use crate::storage::queries::keys::find;
 use crate::storage::{Db, StorageError};
 
@@ -58,6 +59,16 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whose events it sends.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        Sender {
+            tenant: self.tenant,
+            zone: self.timezone,
+            currency: self.currency,
+        }
+    }
+
     /// Passes who may do this.
     ///
     /// # Errors
@@ -107,19 +118,32 @@ impl Access {
         let Some((key, tenant)) = find(self.db.control(), &hash).await? else {
             return Ok(None);
         };
-        let currency = Currency::from_code(&tenant.reporting_currency)
-            .ok_or_else(|| StorageError::Bug(format!("tenant {} has no currency", tenant.name)))?;
-        let timezone = tenant
-            .timezone
-            .parse()
-            .map_err(|_| StorageError::Bug(format!("tenant {} has no time zone", tenant.name)))?;
+        let sender = sender(&tenant)?;
         Ok(Some(Arc::new(Identity {
-            tenant: TenantId(tenant.tenant_id),
-            currency,
-            timezone,
+            tenant: sender.tenant,
+            currency: sender.currency,
+            timezone: sender.zone,
             scopes: key.scopes,
         })))
     }
+}
+
+/// The tenant as one whose events are sent.
+///
+/// # Errors
+/// When its currency or its time zone is none.
+pub fn sender(tenant: &tenant::Model) -> Result<Sender, StorageError> {
+    let currency = Currency::from_code(&tenant.reporting_currency)
+        .ok_or_else(|| StorageError::Bug(format!("tenant {} has no currency", tenant.name)))?;
+    let zone = tenant
+        .timezone
+        .parse()
+        .map_err(|_| StorageError::Bug(format!("tenant {} has no time zone", tenant.name)))?;
+    Ok(Sender {
+        tenant: TenantId(tenant.tenant_id),
+        zone,
+        currency,
+    })
 }
 
 /// What is kept of a secret.

@@ -4,6 +4,7 @@ mod home;
 mod services;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -18,6 +19,7 @@ use crate::jobs;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 use crate::storage::embedded::EmbeddedError;
+use crate::storage::writes::WriteMemory;
 use crate::storage::{Db, StorageError, schema};
 
 pub use home::Home;
@@ -26,6 +28,7 @@ pub use services::Services;
 /// How long requests may go on after the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -175,6 +178,7 @@ impl App {
             role,
             services.db.clone(),
             services.clock.clone(),
+            Arc::clone(&services.memory),
             state.readiness.clone(),
         );
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
@@ -228,6 +232,7 @@ async fn prepare(
     role: Role,
     db: Db,
     clock: Clock,
+    memory: Arc<WriteMemory>,
     readiness: Readiness,
 ) {
     while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
@@ -237,7 +242,10 @@ async fn prepare(
     readiness.set_prepared();
     tracing::info!("ready");
     if role != Role::Api {
-        jobs::partitions::run(db, clock).await;
+        tokio::join!(
+            jobs::partitions::run(db.clone(), clock.clone()),
+            jobs::idempotency::run(db, memory, IDEMPOTENCY_WINDOW, clock),
+        );
     }
 }
 

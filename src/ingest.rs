@@ -7,6 +7,7 @@
 
 pub mod log;
 pub mod parse;
+mod poison;
 pub mod properties;
 pub mod validate;
 mod writer;
@@ -15,11 +16,12 @@ use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Clock;
+use crate::domain::batch::{Batch, Placed, Refusal};
 use crate::domain::event::Event;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
 use crate::telemetry::metrics::Metrics;
-use log::{Batch, DirectLog, Written};
+use log::{DirectLog, Written};
 use parse::Draft;
 
 /// How many events a batch may hold.
@@ -67,7 +69,9 @@ pub enum Status {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
-    /// Not stored; sending the same again will not help.
+    /// Kept aside, with the reason; it can be replayed.
+    Quarantined,
+    /// Not kept; sending the same again will not help.
     Rejected,
 }
 
@@ -79,6 +83,7 @@ impl Status {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
+            Self::Quarantined => "quarantined",
             Self::Rejected => "rejected",
         }
     }
@@ -105,7 +110,7 @@ impl Receipt {
             Written::Accepted => (Status::Accepted, None),
             Written::Duplicate => (Status::Duplicate, None),
             Written::Conflict => (Status::Conflict, Some(Code::IdConflict)),
-            Written::Rejected => (Status::Rejected, Some(Code::StorageRejected)),
+            Written::Held => (Status::Quarantined, Some(Code::StorageRejected)),
         };
         Self {
             event_id: Some(event_id),
@@ -180,33 +185,44 @@ impl Ingest {
     /// or the database away.
     pub async fn take(
         &self,
-        tenant: TenantId,
+        sender: &Sender,
         drafts: Vec<Result<Draft<'_>, Rejection>>,
     ) -> Result<Receipts, Problem> {
         let received_at = self.clock.now();
-        let mut events = Vec::with_capacity(drafts.len());
-        let judged: Vec<Result<Uuid, Rejection>> = drafts
-            .into_iter()
-            .map(|draft| {
-                let event = judge(draft, tenant, received_at)?;
-                let id = event.id;
-                events.push(event);
-                Ok(id)
-            })
-            .collect();
-
-        let written = if events.is_empty() {
-            Vec::new()
-        } else {
-            self.log
-                .append(Batch {
-                    tenant,
-                    received_at,
-                    events,
-                })
-                .await?
+        let mut batch = Batch {
+            id: new_id(received_at),
+            tenant: sender.tenant,
+            zone: sender.zone,
+            received_at,
+            events: Vec::with_capacity(drafts.len()),
+            held: Vec::new(),
+            rejected: Vec::new(),
+            warnings: Vec::new(),
         };
-        let mut written = written.into_iter();
+        let batch_id = batch.id;
+        let mut judged = Vec::with_capacity(drafts.len());
+        for (position, draft) in (0..).zip(drafts) {
+            match judge(draft, sender.tenant, received_at) {
+                Ok(event) => {
+                    judged.push(Ok(event.id));
+                    batch.events.push(Placed {
+                        position,
+                        what: event,
+                    });
+                }
+                Err(rejection) => {
+                    let what = Refusal {
+                        event_id: rejection.event_id,
+                        code: rejection.code.name().to_owned(),
+                        path: rejection.path.clone(),
+                        message: rejection.detail.clone().unwrap_or_default(),
+                    };
+                    batch.rejected.push(Placed { position, what });
+                    judged.push(Err(rejection));
+                }
+            }
+        }
+        let mut written = self.log.append(batch).await?.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
             Ok(id) => {
                 let written = written.next().expect("the log answers for each event");
@@ -215,7 +231,7 @@ impl Ingest {
             Err(rejection) => rejection.into(),
         });
         let receipts = Receipts {
-            batch_id: new_id(received_at),
+            batch_id,
             receipts: receipts.collect(),
         };
         self.count(&receipts);

@@ -1,4 +1,5 @@
 //! What has to be done from time to time: one file each, idempotent, harmless when several
 //! processes do it at once.
 
+pub mod idempotency;
 pub mod partitions;

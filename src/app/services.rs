@@ -1,5 +1,7 @@
 //! What works on a database, for the server and for the commands.
 
+use std::sync::Arc;
+
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +12,7 @@ use crate::ingest::Ingest;
 use crate::ingest::log::DirectLog;
 use crate::realtime::bus::Bus;
 use crate::storage::Db;
+use crate::storage::writes::WriteMemory;
 use crate::telemetry::metrics::Metrics;
 
 /// What can be done with a database, short of serving: for the server and the commands alike.
@@ -28,6 +31,8 @@ pub struct Services {
     pub ingest: Ingest,
     /// Tells what was committed.
     pub bus: Bus,
+    /// What the writers remember.
+    pub memory: Arc<WriteMemory>,
     /// Ends the writers once all is stored.
     drain: CancellationToken,
     /// Ends what carries the bus.
@@ -54,7 +59,8 @@ impl Services {
             None => Bus::local(metrics.clone()),
         };
         let drain = CancellationToken::new();
-        let (log, writers) = DirectLog::start(&db, &bus, &metrics, &drain);
+        let memory = Arc::default();
+        let (log, writers) = DirectLog::start(&db, &bus, &metrics, &memory, &drain);
         let ingest = Ingest::new(log, clock.clone(), metrics.clone());
         Ok(Self {
             db,
@@ -62,6 +68,7 @@ impl Services {
             metrics,
             ingest,
             bus,
+            memory,
             drain,
             stop,
             writers,

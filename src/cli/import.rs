@@ -20,11 +20,11 @@ use futures_util::stream::FuturesOrdered;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, stop_signal};
-use crate::access::keys;
+use crate::access::{keys, sender};
 use crate::app::{Home, Services};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::Sender;
 use crate::ingest::parse::parse_batch;
 use crate::ingest::{Ingest, Receipts, Status};
 use crate::storage::schema;
@@ -93,14 +93,14 @@ impl Import {
         let services = Services::build(url, redis_url, Clock::System).await?;
         let tenant = keys::ensure_tenant(&services.db, &self.tenant).await?;
         let ingest = services.ingest.clone();
-        let tenant = TenantId(tenant.tenant_id);
+        let sender = sender(&tenant)?;
         let storing = async {
             match self.format {
                 Format::Cdnow { file } => {
                     store(
                         Source::open(&file, cdnow::Reader::default())?,
                         &ingest,
-                        tenant,
+                        &sender,
                     )
                     .await
                 }
@@ -108,7 +108,7 @@ impl Import {
                     store(
                         Source::open(&file, csv::Reader::new(mapping.into_columns()?))?,
                         &ingest,
-                        tenant,
+                        &sender,
                     )
                     .await
                 }
@@ -116,7 +116,7 @@ impl Import {
                     store(
                         Source::open(&file, ndjson::Reader::new(mapping)?)?,
                         &ingest,
-                        tenant,
+                        &sender,
                     )
                     .await
                 }
@@ -129,7 +129,7 @@ impl Import {
         };
         let totals = result?;
         println!("{totals}");
-        let left_out = totals.rejected + totals.conflicts;
+        let left_out = totals.left_out();
         if left_out > 0 {
             return Err(format!("{left_out} events are not stored; the others are").into());
         }
@@ -146,6 +146,7 @@ struct Totals {
     accepted: u64,
     duplicates: u64,
     conflicts: u64,
+    quarantined: u64,
     rejected: u64,
 }
 
@@ -155,22 +156,27 @@ impl std::fmt::Display for Totals {
             accepted,
             duplicates,
             conflicts,
+            quarantined,
             rejected,
         } = self;
         write!(
             out,
-            "{accepted} accepted, {duplicates} duplicates, {conflicts} conflicts, {rejected} rejected"
+            "{accepted} accepted, {duplicates} duplicates, {conflicts} conflicts, {quarantined} quarantined, {rejected} rejected"
         )
     }
 }
 
 impl Totals {
+    fn left_out(&self) -> u64 {
+        self.conflicts + self.quarantined + self.rejected
+    }
+
     fn add(&mut self, lines: &[Line], receipts: &Receipts) {
         let mut receipts = receipts.receipts.iter();
         for (line, unreadable) in lines {
             if let Some(why) = unreadable {
                 self.rejected += 1;
-                if self.rejected + self.conflicts <= SHOWN {
+                if self.left_out() <= SHOWN {
                     eprintln!("line {line}: {why}");
                 }
                 continue;
@@ -182,11 +188,12 @@ impl Totals {
                 Status::Accepted => &mut self.accepted,
                 Status::Duplicate => &mut self.duplicates,
                 Status::Conflict => &mut self.conflicts,
+                Status::Quarantined => &mut self.quarantined,
                 Status::Rejected => &mut self.rejected,
             };
             *counter += 1;
-            let left_out = matches!(receipt.status, Status::Conflict | Status::Rejected);
-            if left_out && self.rejected + self.conflicts <= SHOWN {
+            let is_stored = matches!(receipt.status, Status::Accepted | Status::Duplicate);
+            if !is_stored && self.left_out() <= SHOWN {
                 let path = receipt.path.as_deref().unwrap_or("the event");
                 let message = receipt.message.as_deref().unwrap_or_default();
                 eprintln!("line {line}: {path}: {message}");
@@ -199,7 +206,7 @@ impl Totals {
 async fn store<L: Lines>(
     mut source: Source<L>,
     ingest: &Ingest,
-    tenant: TenantId,
+    sender: &Sender,
 ) -> Result<Totals, Failure> {
     let progress = source.progress("importing");
     let mut totals = Totals::default();
@@ -208,7 +215,7 @@ async fn store<L: Lines>(
         let events = source.next_batch(BATCH)?;
         let is_last = events.is_empty();
         if !is_last {
-            under_way.push_back(take(ingest, tenant, events));
+            under_way.push_back(take(ingest, sender, events));
         }
         while under_way.len() >= IN_FLIGHT || (is_last && !under_way.is_empty()) {
             if let Some(result) = under_way.next().await {
@@ -227,7 +234,7 @@ async fn store<L: Lines>(
 /// Stores one batch, waiting while the database is away.
 async fn take(
     ingest: &Ingest,
-    tenant: TenantId,
+    sender: &Sender,
     batch: Batch,
 ) -> Result<(Vec<Line>, Receipts), Failure> {
     let (mut lines, mut events) = (Vec::with_capacity(batch.len()), Vec::new());
@@ -238,7 +245,7 @@ async fn take(
     let mut attempt = 0;
     loop {
         let drafts = parse_batch(&body).map_err(|problem| problem.message().to_owned())?;
-        match ingest.take(tenant, drafts).await {
+        match ingest.take(sender, drafts).await {
             Ok(receipts) => return Ok((lines, receipts)),
             Err(problem) if problem.code.retry_after().is_some() && attempt < PATIENCE => {
                 attempt += 1;

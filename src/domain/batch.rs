@@ -28,6 +28,8 @@ pub struct Batch {
     pub held: Vec<Placed<Held>>,
     /// Those that are not kept.
     pub rejected: Vec<Placed<Refusal>>,
+    /// What is to be said of events that are stored nevertheless.
+    pub warnings: Vec<Placed<Refusal>>,
 }
 
 /// Something of a batch, and where in the batch it was sent.
@@ -92,4 +94,39 @@ pub struct Refusal {
     pub path: String,
     /// The same in words.
     pub message: String,
+}
+
+/// What became of an event, as receipts keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fate {
+    /// Stored.
+    Accepted = 0,
+    /// Stored before; nothing changed.
+    Duplicate = 1,
+    /// Another content was stored under its id before; that one stays.
+    Conflict = 2,
+    /// Not kept.
+    Rejected = 3,
+    /// Kept aside.
+    Quarantined = 4,
+}
+
+impl Fate {
+    /// What a receipt takes: the position (4 bytes, big endian), the id (16, zero if there is
+    /// none), and the fate (1).
+    pub const BYTES: usize = 21;
+
+    /// The fate that a byte stands for.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Accepted,
+            1 => Self::Duplicate,
+            2 => Self::Conflict,
+            3 => Self::Rejected,
+            4 => Self::Quarantined,
+            _ => return None,
+        })
+    }
 }

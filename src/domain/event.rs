@@ -157,10 +157,10 @@ pub fn user_id(tenant: TenantId, external_id: &str, anonymous: bool) -> Uuid {
 /// What kind of row tells more of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// A page that was seen.
-    Pageview,
     /// A line of an order.
     Purchase,
+    /// A line of what was paid back.
+    Refund,
 }
 
 /// The id of an event's n-th detail: its first 48 bits are the event's time in milliseconds, so a
@@ -168,8 +168,8 @@ pub enum Detail {
 #[must_use]
 pub fn detail_id(event: &Event, kind: Detail, n: usize) -> Uuid {
     let name = match kind {
-        Detail::Pageview => format!("pageview/{n}"),
         Detail::Purchase => format!("purchase/{n}"),
+        Detail::Refund => format!("refund/{n}"),
     };
     let mut bytes = Uuid::new_v5(&event.id, name.as_bytes()).into_bytes();
     let millis = event.timestamp.timestamp_millis().to_be_bytes();

@@ -22,12 +22,12 @@ impl Mutation {
         ctx: &Context<'_>,
         events: Vec<EventInput>,
     ) -> Result<IngestPayload> {
-        let tenant = ctx.identity(Scope::Ingest)?.tenant;
+        let sender = ctx.identity(Scope::Ingest)?.sender();
         if events.len() > MAX_EVENTS {
             return Err(Problem::new(Code::BatchTooLarge).into());
         }
         let drafts = events.into_iter().map(|event| Ok(event.into())).collect();
-        Ok(ctx.ingest().take(tenant, drafts).await?.into())
+        Ok(ctx.ingest().take(&sender, drafts).await?.into())
     }
 
     /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is

@@ -24,7 +24,7 @@ pub(super) async fn take(
     identity.may(Scope::Ingest)?;
     let body = state.bodies.read(&headers, body).await?;
     let drafts = parse_batch(&body)?;
-    let receipts = state.ingest.take(identity.tenant, drafts).await?;
+    let receipts = state.ingest.take(&identity.sender(), drafts).await?;
     Ok(Json(receipts.into()))
 }
 

@@ -5,19 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::writer::{self, Writer};
+use crate::domain::batch::Batch;
 use crate::domain::event::Event;
-use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::realtime::bus::Bus;
 use crate::storage::Db;
-use crate::storage::writes::Outcome;
+use crate::storage::writes::{Outcome, WriteMemory};
 use crate::telemetry::metrics::Metrics;
 
 /// How much may wait to be stored, in kibibytes: the bound on memory, in events and in bytes.
@@ -27,30 +26,21 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// While one transaction commits, another is filled.
 const WRITERS: usize = 2;
 
-/// Valid events of one tenant.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// Whose events.
-    pub tenant: TenantId,
-    /// When the server took them.
-    pub received_at: DateTime<Utc>,
-    /// What happened.
-    pub events: Vec<Event>,
-}
-
-impl Batch {
-    /// What it takes in memory, roughly: its long texts, and half a kibibyte an event.
-    fn weight_kib(&self) -> u32 {
-        let texts = |event: &Event| {
-            let url = event.page_url.as_ref().map_or(0, String::len);
-            let lines = event.order.as_ref().map_or(0, |order| order.lines.len());
-            event.properties.len() + url + event.user.external_id.len() + 256 * lines
-        };
-        let bytes: usize = self.events.iter().map(|event| 512 + texts(event)).sum();
-        u32::try_from(bytes / 1024 + 1)
-            .unwrap_or(ROOM_KIB)
-            .min(ROOM_KIB)
-    }
+/// What a batch takes in memory, roughly, in kibibytes: its long texts, and half a kibibyte an
+/// event.
+fn weight_kib(batch: &Batch) -> u32 {
+    let texts = |event: &Event| {
+        let url = event.page_url.as_ref().map_or(0, String::len);
+        let lines = event.order.as_ref().map_or(0, |order| order.lines.len());
+        event.properties.len() + url + event.user.external_id.len() + 256 * lines
+    };
+    let events = batch.events.iter().map(|event| 512 + texts(&event.what));
+    let held = batch.held.iter().map(|held| 512 + held.what.payload.len());
+    let bytes: usize = events.chain(held).sum();
+    let bytes = bytes + 256 * batch.rejected.len();
+    u32::try_from(bytes / 1024 + 1)
+        .unwrap_or(ROOM_KIB)
+        .min(ROOM_KIB)
 }
 
 /// What became of an event in the log.
@@ -62,8 +52,8 @@ pub enum Written {
     Duplicate,
     /// Another content was, under its id.
     Conflict,
-    /// The database cannot store it.
-    Rejected,
+    /// The database cannot store it: it is in quarantine.
+    Held,
 }
 
 impl From<Outcome> for Written {
@@ -128,18 +118,18 @@ impl DirectLog {
         db: &Db,
         bus: &Bus,
         metrics: &Metrics,
+        memory: &Arc<WriteMemory>,
         drain: &CancellationToken,
     ) -> (Self, JoinSet<()>) {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
-        let memory = Arc::default();
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS {
             let writer = Writer {
                 db: db.clone(),
                 bus: bus.clone(),
                 metrics: metrics.clone(),
-                memory: Arc::clone(&memory),
+                memory: Arc::clone(memory),
                 drain: drain.clone(),
             };
             writers.spawn(writer::run(writer, Arc::clone(&receiver)));
@@ -157,7 +147,7 @@ impl DirectLog {
     /// # Errors
     /// When nothing is acknowledged: there is no room, or the database is away.
     pub async fn append(&self, batch: Batch) -> Result<Vec<Written>, Problem> {
-        let weight = batch.weight_kib();
+        let weight = weight_kib(&batch);
         let room = Arc::clone(&self.room).acquire_many_owned(weight);
         let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else {
             return Err(Code::Overloaded.into());

@@ -1,12 +1,10 @@
 //! Takes whatever waits, stores it in one transaction, answers everyone in it.
 //!
 //! While a transaction commits, the next batches gather, so the busier the server the larger its
-//! transactions. An event that the database cannot store is found by halving and is rejected
+//! transactions. An event that the database cannot store is found by halving and goes to quarantine
 //! alone.
 
-use std::ops::Range;
 use std::panic::AssertUnwindSafe;
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +14,16 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Job, Written};
+use super::poison;
+use crate::domain::batch::Batch;
 use crate::error::Problem;
 use crate::realtime::bus::{Bus, Committed};
-use crate::storage::writes::{Incoming, Stored, WriteMemory, store};
+use crate::storage::writes::{Outcome, Stored, Work, WriteMemory, store};
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::Metrics;
 
 /// How many events a transaction gathers before it begins; the last batch may go over.
-const GATHER: usize = 5_000;
+const GATHER: usize = 10_000;
 /// How often a transaction is tried that lost against another one.
 const ATTEMPTS: u32 = 5;
 /// How long a transaction may take in all.
@@ -66,19 +66,6 @@ impl Job {
     }
 }
 
-/// The events of batches, one after the other.
-fn incoming(jobs: &[Job]) -> Vec<Incoming<'_>> {
-    let mut all = Vec::new();
-    for Job { batch, .. } in jobs {
-        all.extend(batch.events.iter().map(|event| Incoming {
-            tenant: batch.tenant,
-            event,
-            received_at: batch.received_at,
-        }));
-    }
-    all
-}
-
 /// Waits for a batch and takes those behind it too.
 async fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, drain: &CancellationToken) -> Vec<Job> {
     let mut gathered = Vec::new();
@@ -103,53 +90,60 @@ async fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, drain: &CancellationTok
 
 impl Writer {
     async fn write(&self, jobs: Vec<Job>) {
-        match self.store_all(&incoming(&jobs)).await {
-            Ok(written) => {
-                let mut written = written.into_iter();
+        let batches: Vec<&Batch> = jobs.iter().map(|job| &job.batch).collect();
+        match self.store_with_retries(&batches).await {
+            Ok(stored) => {
+                let mut outcomes = self.publish(stored).into_iter();
                 for job in jobs {
-                    let own = written.by_ref().take(job.batch.events.len()).collect();
+                    let own = outcomes.by_ref().take(job.batch.events.len());
+                    let own = own.map(Written::from).collect();
                     job.answer(Ok(own));
                 }
             }
-            // One batch may be to blame for what happened to all: each on its own.
-            Err(error) if jobs.len() > 1 && !matches!(error, StorageError::Unavailable(_)) => {
-                for job in jobs {
-                    let alone = self.store_all(&incoming(slice::from_ref(&job))).await;
-                    job.answer(alone);
-                }
-            }
-            Err(error) => {
+            Err(error @ StorageError::Unavailable(_)) => {
+                self.may_have_committed();
                 for job in jobs {
                     job.answer(Err(error.clone()));
+                }
+            }
+            // One batch, or one event, is to blame for what happened to all.
+            Err(_) => {
+                for job in jobs {
+                    let written = self.store_alone(&job.batch).await;
+                    job.answer(written);
                 }
             }
         }
     }
 
-    /// Stores everything that can be stored.
-    async fn store_all(&self, incoming: &[Incoming<'_>]) -> Result<Vec<Written>, StorageError> {
-        let mut written = vec![Written::Rejected; incoming.len()];
-        let mut open: Vec<Range<usize>> = Vec::new();
-        open.push(0..incoming.len());
-        while let Some(part) = open.pop() {
-            match self.store_with_retries(&incoming[part.clone()]).await {
-                Ok(stored) => {
-                    for (slot, outcome) in written[part].iter_mut().zip(&stored.outcomes) {
-                        *slot = (*outcome).into();
-                    }
+    /// Stores everything of a batch that can be stored.
+    async fn store_alone(&self, batch: &Batch) -> Result<Vec<Written>, StorageError> {
+        let mut written = Vec::with_capacity(batch.events.len());
+        let mut open = vec![batch.clone()];
+        while let Some(mut part) = open.pop() {
+            match self.store_with_retries(&[&part]).await {
+                Ok(stored) => written.extend(self.publish(stored).into_iter().map(Written::from)),
+                Err(StorageError::Rejected(error)) if part.events.len() == 1 => {
+                    let event = part.events.remove(0);
+                    tracing::warn!(%error, event_id = %event.what.id, "event quarantined");
+                    part.held.push(poison::held(&part, event));
+                    written.push(Written::Held);
+                    let stored = self.store_with_retries(&[&part]).await?;
                     self.publish(stored);
                 }
-                Err(StorageError::Rejected(error)) if part.len() == 1 => {
-                    tracing::warn!(%error, event_id = %incoming[part.start].event.id, "event rejected");
-                }
-                Err(StorageError::Rejected(_)) => {
-                    let middle = part.start + part.len() / 2;
-                    open.extend([middle..part.end, part.start..middle]);
+                Err(StorageError::Rejected(_)) if !part.events.is_empty() => {
+                    let middle = part.events.len() / 2;
+                    let rest = Batch {
+                        events: part.events.split_off(middle),
+                        held: Vec::new(),
+                        rejected: Vec::new(),
+                        warnings: Vec::new(),
+                        ..part
+                    };
+                    open.extend([rest, part]);
                 }
                 Err(error) => {
-                    // The connection may have broken at the commit: what it stored, if it did, is
-                    // not known here.
-                    self.bus.gap();
+                    self.may_have_committed();
                     return Err(error);
                 }
             }
@@ -157,12 +151,21 @@ impl Writer {
         Ok(written)
     }
 
-    async fn store_with_retries(&self, incoming: &[Incoming<'_>]) -> Result<Stored, StorageError> {
+    /// The connection may have broken at the commit: what it stored, if it did, is not known here.
+    fn may_have_committed(&self) {
+        self.bus.gap();
+    }
+
+    async fn store_with_retries(&self, batches: &[&Batch]) -> Result<Stored, StorageError> {
+        let work: Vec<Work<'_>> = batches
+            .iter()
+            .map(|batch| Work { batch, entry: None })
+            .collect();
         let mut attempt = 0;
         loop {
             attempt += 1;
             let begun = Instant::now();
-            let result = timeout(TRANSACTION_TIMEOUT, store(&self.db, &self.memory, incoming))
+            let result = timeout(TRANSACTION_TIMEOUT, store(&self.db, &self.memory, &work))
                 .await
                 .unwrap_or_else(|_| {
                     Err(StorageError::Unavailable(
@@ -187,12 +190,14 @@ impl Writer {
         }
     }
 
-    fn publish(&self, stored: Stored) {
+    /// Tells everyone what was sold; gives the outcomes back.
+    fn publish(&self, stored: Stored) -> Vec<Outcome> {
         if !stored.sales.is_empty() {
             self.bus.publish(Committed {
                 transaction_id: stored.transaction_id,
                 sales: stored.sales,
             });
         }
+        stored.outcomes
     }
 }

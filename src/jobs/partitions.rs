@@ -1,10 +1,10 @@
-//! Makes the partitions of this month and the next two, so that no event waits for one.
+//! Makes the partitions of this month and the next two, and of these days, so that no event waits for one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::storage::partitions::{KnownSpans, Span, open_period};
+use crate::storage::partitions::{KnownSpans, Span};
 use crate::storage::{Db, StorageError};
 
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -25,9 +25,11 @@ pub async fn run(db: Db, clock: Clock) {
 /// # Errors
 /// When the database cannot be reached or refuses.
 pub async fn once(db: &Db, clock: &Clock) -> Result<(), StorageError> {
-    let this = Span::of(clock.now());
-    let spans = BTreeSet::from([this, this.next(), this.next().next()]);
+    let now = clock.now();
+    let spans: BTreeSet<Span> = [Span::of(now), Span::of_receipts(now)]
+        .into_iter()
+        .flat_map(|this| [this, this.next(), this.next().next()])
+        .collect();
     // Asks the database each time: another process may have restored it from a backup.
-    KnownSpans::default().ensure(db.writes(), &spans).await?;
-    open_period(db.writes()).await
+    KnownSpans::default().ensure(db.writes(), &spans).await
 }

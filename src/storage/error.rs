@@ -20,6 +20,9 @@ pub enum StorageError {
     /// There is no partition for a row's time.
     #[error("a partition is missing: {0}")]
     MissingPartition(String),
+    /// A row with the same key is there.
+    #[error("it is stored already: {0}")]
+    Exists(String),
     /// The values cannot be stored, now or ever.
     #[error("the database rejects the values: {0}")]
     Rejected(String),
@@ -71,6 +74,7 @@ impl StorageError {
         let no_partition = answer.message().starts_with("no partition of relation");
         match code.as_ref() {
             "23514" if no_partition => Self::MissingPartition(text),
+            "23505" => Self::Exists(text),
             "57014" => Self::Timeout(text),
             "40001" | "40P01" | "55P03" => Self::Retry(text),
             code if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => {
@@ -94,7 +98,7 @@ impl From<StorageError> for Problem {
                 Self::new(Code::Unavailable)
             }
             StorageError::Rejected(_) => Self::new(Code::StorageRejected),
-            StorageError::MissingPartition(_) | StorageError::Bug(_) => {
+            StorageError::Exists(_) | StorageError::MissingPartition(_) | StorageError::Bug(_) => {
                 tracing::error!(%error, "storage failed");
                 Self::new(Code::Internal)
             }

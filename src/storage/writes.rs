@@ -1,57 +1,106 @@
-//! Storing a batch of events: one transaction, exactly once.
+//! Storing batches of events: one transaction, exactly once.
 //!
-//! 1. hold the idempotency period (`FOR SHARE`), so that ids are claimed in one partition only;
-//! 2. claim the senders' ids: what was claimed before is a duplicate or a conflict ([`claims`]);
-//! 3. store the users that are new ([`users`]);
-//! 4. `COPY` events, pageviews and purchases ([`facts`], [`copy`]);
-//! 5. add to the rollups ([`rollups`]);
-//! 6. commit.
+//! 1. look the senders' ids up, and reserve those that are free ([`idempotency`]);
+//! 2. store the users that are new, what was said of two ids being one, and the days that users
+//!    were there ([`users`], [`identity`], [`user_days`]);
+//! 3. store what came with the events: their types, programs, what is quarantined and the
+//!    receipts ([`intake`]);
+//! 4. `COPY` events, purchases and refunds ([`facts`], [`copy`]);
+//! 5. lock the end of the idempotency log and claim the ids;
+//! 6. add to the rollups and move the watermarks ([`rollups`]);
+//! 7. commit.
 //!
 //! Whatever is killed in between leaves nothing. Every statement takes its rows in the order of
-//! their keys, so that two writers wait for each other but never in a circle.
+//! their keys, so that two writers wait for each other but never in a circle. The lock on the log
+//! comes last but for the rollups, whose rows all writers share anyway.
 
-mod claims;
 mod copy;
 mod facts;
+mod idempotency;
+mod intake;
 pub mod keys;
 pub mod products;
 mod rollups;
 pub mod tenants;
+mod user_days;
 mod users;
 
 use std::collections::BTreeSet;
+use std::time::Duration as StdDuration;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use sea_orm::sqlx::{self, Postgres};
 
-use super::partitions::{KnownSpans, Span, open_period};
+use super::partitions::{KnownSpans, Span};
 use super::{Db, StorageError};
+use crate::domain::batch::Batch;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
+use idempotency::log::{self, Claim};
+use idempotency::memory::{Ids, Verdict};
+use idempotency::{Entry, seal};
 
 pub use rollups::SaleDelta;
-pub use users::SeenUsers;
+use user_days::SeenDays;
+use users::SeenUsers;
 
 type Transaction = sqlx::Transaction<'static, Postgres>;
+
+/// How often a transaction is begun again because another process was faster with an id.
+const ATTEMPTS: usize = 5;
 
 /// An event received this much after it happened is counted as late.
 const LATE_AFTER: Duration = Duration::minutes(5);
 
 /// An event to store.
 #[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a> {
-    /// Whose event.
-    pub tenant: TenantId,
-    /// What happened.
-    pub event: &'a Event,
-    /// When the server took it.
-    pub received_at: DateTime<Utc>,
+struct Incoming<'a> {
+    batch: &'a Batch,
+    event: &'a Event,
 }
 
 impl Incoming<'_> {
-    fn is_late(&self) -> bool {
-        self.received_at - self.event.timestamp > LATE_AFTER
+    fn tenant(&self) -> TenantId {
+        self.batch.tenant
     }
+
+    fn received_at(&self) -> DateTime<Utc> {
+        self.batch.received_at
+    }
+
+    fn is_late(&self) -> bool {
+        self.batch.received_at - self.event.timestamp > LATE_AFTER
+    }
+
+    /// The day in the tenant's time zone.
+    fn day(&self) -> NaiveDate {
+        self.event
+            .timestamp
+            .with_timezone(&self.batch.zone)
+            .date_naive()
+    }
+
+    fn entry(&self) -> Entry {
+        Entry::new(self.batch.tenant, self.event.id, self.event.digest)
+    }
+}
+
+/// Where in a stream a batch lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamEntry {
+    /// The stream's key.
+    pub stream: String,
+    /// Its place in the stream.
+    pub entry_id: String,
+}
+
+/// A batch to store.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// What to store.
+    pub batch: &'a Batch,
+    /// Where it lies, if it comes from a stream: it is stored once for each place.
+    pub entry: Option<&'a StreamEntry>,
 }
 
 /// What became of an event.
@@ -65,53 +114,65 @@ pub enum Outcome {
     Conflict,
 }
 
-/// A committed batch.
+/// Committed batches.
 #[derive(Debug)]
 pub struct Stored {
-    /// One for each incoming event, in order.
+    /// One for each event of each batch, in order.
     pub outcomes: Vec<Outcome>,
     /// The transaction's id: tells whether a later snapshot sees it.
     pub transaction_id: i64,
     /// What was newly sold.
     pub sales: Vec<SaleDelta>,
+    /// How often it was begun again because others were faster.
+    pub collisions: usize,
 }
 
 /// What a process remembers between batches; all of it can be rebuilt.
 #[derive(Debug, Default)]
 pub struct WriteMemory {
-    /// The spans of time that have partitions.
-    pub spans: KnownSpans,
-    /// The users that are stored.
-    pub users: SeenUsers,
+    spans: KnownSpans,
+    users: SeenUsers,
+    days: SeenDays,
+    intake: intake::Seen,
+    ids: Ids,
 }
 
 impl WriteMemory {
     fn forget(&self) {
         self.spans.forget();
         self.users.forget();
+        self.days.forget();
+        self.intake.forget();
+        self.ids.forget();
+    }
+
+    /// Sorts what was closed of the idempotency log into pages, and forgets what is past the
+    /// window.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or refuses.
+    pub async fn keep_idempotency(&self, db: &Db, window: StdDuration) -> Result<(), StorageError> {
+        while seal::seal_one(db.writes(), &self.ids).await? {}
+        let forgotten = seal::expire(db.writes(), &self.ids, window).await?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "ids left the idempotency window");
+        }
+        Ok(())
     }
 }
 
-/// Stores a batch. When it returns, the accepted events are durable; when it fails, none is
+/// Stores batches. When it returns, the accepted events are durable; when it fails, none is
 /// (or, where the connection broke at the commit, all are, and a resend finds them duplicates).
 ///
 /// # Errors
 /// See [`StorageError`]; `Retry` is worth an immediate second call, `Rejected` means that some
-/// event of the batch cannot be stored.
+/// event of the batches cannot be stored.
 pub async fn store(
     db: &Db,
     memory: &WriteMemory,
-    batch: &[Incoming<'_>],
+    work: &[Work<'_>],
 ) -> Result<Stored, StorageError> {
-    let spans: BTreeSet<Span> = batch
-        .iter()
-        .map(|incoming| Span::of(incoming.event.timestamp))
-        .collect();
-    let result = async {
-        memory.spans.ensure(db.writes(), &spans).await?;
-        store_in_transaction(db, memory, batch).await
-    };
-    let result = result.await;
+    let result = store_until_settled(db, memory, work).await;
     if let Err(StorageError::MissingPartition(_) | StorageError::Unavailable(_)) = &result {
         // What is remembered may be wrong, say after a fail-over.
         memory.forget();
@@ -119,67 +180,141 @@ pub async fn store(
     result
 }
 
-async fn store_in_transaction(
+async fn store_until_settled(
     db: &Db,
     memory: &WriteMemory,
-    batch: &[Incoming<'_>],
+    work: &[Work<'_>],
 ) -> Result<Stored, StorageError> {
-    let (mut transaction, period) = begin(db).await?;
-    let outcomes = claims::claim(&mut transaction, &period, batch).await?;
-    let accepted: Vec<Incoming<'_>> = batch
+    let incoming: Vec<Incoming<'_>> = work
+        .iter()
+        .flat_map(|Work { batch, .. }| {
+            let events = batch.events.iter();
+            events.map(|event| Incoming {
+                batch,
+                event: &event.what,
+            })
+        })
+        .collect();
+    memory
+        .spans
+        .ensure(db.writes(), &spans(work, &incoming))
+        .await?;
+
+    // Events whose facts are stored though their ids left the window.
+    let mut stored_before = vec![false; incoming.len()];
+    for collisions in 0..ATTEMPTS {
+        let attempt = attempt(db, memory, work, &incoming, &stored_before).await;
+        match attempt {
+            Ok(Attempt::Committed(stored)) => {
+                return Ok(Stored {
+                    collisions,
+                    ..stored
+                });
+            }
+            Ok(Attempt::Collided) => {}
+            Err(StorageError::Exists(_)) if collisions > 0 => {
+                facts::find(db.writes(), &incoming, &mut stored_before).await?;
+            }
+            // Its id may just have been claimed by another process.
+            Err(StorageError::Exists(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StorageError::Retry(
+        "others were faster each time".to_owned(),
+    ))
+}
+
+fn spans(work: &[Work<'_>], incoming: &[Incoming<'_>]) -> BTreeSet<Span> {
+    let mut days = BTreeSet::new();
+    let mut spans: BTreeSet<Span> = work
+        .iter()
+        .map(|Work { batch, .. }| Span::of_receipts(batch.received_at))
+        .collect();
+    for incoming in incoming {
+        days.insert(incoming.event.timestamp.date_naive());
+        days.insert(incoming.day());
+    }
+    spans.extend(days.into_iter().map(Span::of_day));
+    spans
+}
+
+enum Attempt {
+    Committed(Stored),
+    /// Another process claimed one of the ids in the meantime.
+    Collided,
+}
+
+async fn attempt(
+    db: &Db,
+    memory: &WriteMemory,
+    work: &[Work<'_>],
+    incoming: &[Incoming<'_>],
+    stored_before: &[bool],
+) -> Result<Attempt, StorageError> {
+    let entries: Vec<Entry> = incoming.iter().map(Incoming::entry).collect();
+    let mut connection = db.writes().acquire().await?;
+    let (reservation, verdicts) = log::reserve(&mut connection, &memory.ids, &entries).await?;
+    drop(connection);
+    let outcomes: Vec<Outcome> = entries
+        .iter()
+        .zip(verdicts)
+        .zip(stored_before)
+        .map(|((entry, verdict), stored_before)| match verdict {
+            Verdict::Taken(digest) if digest == entry.digest() => Outcome::Duplicate,
+            Verdict::Taken(_) => Outcome::Conflict,
+            Verdict::Free if *stored_before => Outcome::Duplicate,
+            Verdict::Free => Outcome::Accepted,
+        })
+        .collect();
+    let is_accepted = |outcome: &Outcome| *outcome == Outcome::Accepted;
+    let accepted: Vec<Incoming<'_>> = incoming
         .iter()
         .zip(&outcomes)
-        .filter_map(|(incoming, outcome)| (*outcome == Outcome::Accepted).then_some(*incoming))
+        .filter_map(|(incoming, outcome)| is_accepted(outcome).then_some(*incoming))
         .collect();
+
+    let mut transaction = db.writes().begin().await?;
+    if !intake::place(&mut transaction, work).await? {
+        let text = "another worker has stored an entry of the stream";
+        return Err(StorageError::Retry(text.to_owned()));
+    }
+    let new_users = memory.users.unseen(&accepted);
+    users::store(&mut transaction, &new_users).await?;
+    let new_days = memory.days.unseen(&accepted);
+    user_days::store(&mut transaction, &new_days).await?;
+    let new_words = memory.intake.unseen(&accepted);
+    intake::store(&mut transaction, &new_words, work, &outcomes).await?;
+    let categories = facts::categories(&mut transaction, &accepted).await?;
+    facts::store(&mut transaction, &accepted, &categories).await?;
+
+    let mut claimed = None;
     let mut sales = Vec::new();
-    if accepted.is_empty() {
-        transaction.rollback().await?;
-    } else {
-        let new_users = memory.users.unseen(&accepted);
-        users::store(&mut transaction, &new_users).await?;
-        let categories = facts::categories(&mut transaction, &accepted).await?;
-        facts::store(&mut transaction, &accepted, &categories).await?;
+    if !accepted.is_empty() {
+        let entries: Vec<Entry> = accepted.iter().map(Incoming::entry).collect();
+        let claim = log::claim(&mut transaction, &memory.ids, &reservation, &entries).await?;
+        let Claim::Appended(segment) = claim else {
+            transaction.rollback().await?;
+            return Ok(Attempt::Collided);
+        };
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
-        transaction.commit().await?;
-        memory.users.remember(&new_users);
+        claimed = Some((segment, entries));
     }
-    Ok(Stored {
+    transaction.commit().await?;
+
+    let mut transaction_id = 0;
+    if let Some((segment, entries)) = claimed {
+        transaction_id = segment.transaction_id;
+        memory.ids.commit(&segment, &entries);
+    }
+    drop(reservation);
+    memory.users.remember(&new_users);
+    memory.days.remember(&new_days);
+    memory.intake.remember(new_words);
+    Ok(Attempt::Committed(Stored {
         outcomes,
-        transaction_id: period.transaction_id,
+        transaction_id,
         sales,
-    })
-}
-
-/// The period that a transaction claims ids in.
-#[derive(Debug)]
-struct Period {
-    opened_on: chrono::NaiveDate,
-    transaction_id: i64,
-}
-
-/// Begins a transaction that holds the current idempotency period, opening it if need be.
-async fn begin(db: &Db) -> Result<(Transaction, Period), StorageError> {
-    loop {
-        let mut transaction = db.writes().begin().await?;
-        let (opened_on, is_current, transaction_id) = sqlx::query_as(
-            "SELECT opened_on,
-                    opened_on >= date_trunc('month', now() AT TIME ZONE 'utc')::date AS is_current,
-                    pg_current_xact_id()::text::bigint AS transaction_id
-             FROM idempotency_period
-             FOR SHARE",
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        if is_current {
-            return Ok((
-                transaction,
-                Period {
-                    opened_on,
-                    transaction_id,
-                },
-            ));
-        }
-        transaction.rollback().await?;
-        open_period(db.writes()).await?;
-    }
+        collisions: 0,
+    }))
 }

@@ -39,7 +39,7 @@ CREATE TABLE idempotency_page (
     entries   bytea   NOT NULL,
     PRIMARY KEY (run, first_key)
 );
-ALTER TABLE idempotency_page ALTER COLUMN entries SET STORAGE MAIN;
+ALTER TABLE idempotency_page ALTER COLUMN entries SET STORAGE PLAIN;
 
 INSERT INTO idempotency_segment (seq, run, entries)
 SELECT piece + 1, 0,

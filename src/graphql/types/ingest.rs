@@ -94,7 +94,9 @@ pub(in crate::graphql) enum ReceiptStatus {
     Duplicate,
     /// Another content was stored under this id before; that one stays.
     Conflict,
-    /// Not stored; sending the same again will not help.
+    /// Kept aside, with the reason; it can be replayed.
+    Quarantined,
+    /// Not kept; sending the same again will not help.
     Rejected,
 }
 

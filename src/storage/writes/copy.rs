@@ -14,6 +14,7 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 #[derive(Debug)]
 pub(super) struct Rows {
     bytes: Vec<u8>,
+    some: bool,
 }
 
 impl Rows {
@@ -22,11 +23,15 @@ impl Rows {
         all.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
         // No flags, no header extension.
         all.extend_from_slice(&[0; 8]);
-        Self { bytes: all }
+        Self {
+            bytes: all,
+            some: false,
+        }
     }
 
     /// Begins a row of so many fields, which must follow in the order of the columns.
     pub(super) fn row(&mut self, fields: i16) -> &mut Self {
+        self.some = true;
         self.bytes.extend_from_slice(&fields.to_be_bytes());
         self
     }
@@ -37,6 +42,26 @@ impl Rows {
 
     pub(super) fn int8(&mut self, value: i64) -> &mut Self {
         self.field(&value.to_be_bytes())
+    }
+
+    pub(super) fn boolean(&mut self, value: bool) -> &mut Self {
+        self.field(&[u8::from(value)])
+    }
+
+    pub(super) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.field(value)
+    }
+
+    pub(super) fn optional_int8(&mut self, value: Option<i64>) -> &mut Self {
+        match value {
+            Some(value) => self.int8(value),
+            None => self.null(),
+        }
+    }
+
+    fn null(&mut self) -> &mut Self {
+        self.bytes.extend_from_slice(&(-1_i32).to_be_bytes());
+        self
     }
 
     pub(super) fn uuid(&mut self, value: Uuid) -> &mut Self {
@@ -50,10 +75,7 @@ impl Rows {
     pub(super) fn optional_text(&mut self, value: Option<&str>) -> &mut Self {
         match value {
             Some(text) => self.text(text),
-            None => {
-                self.bytes.extend_from_slice(&(-1_i32).to_be_bytes());
-                self
-            }
+            None => self.null(),
         }
     }
 
@@ -80,12 +102,15 @@ impl Rows {
         self.bytes.extend_from_slice(&length.to_be_bytes());
     }
 
-    /// Sends the rows with a `COPY … FROM STDIN (FORMAT binary)`.
+    /// Sends the rows, if there are any, with a `COPY … FROM STDIN (FORMAT binary)`.
     pub(super) async fn send(
         mut self,
         transaction: &mut Transaction,
         statement: &'static str,
     ) -> Result<(), StorageError> {
+        if !self.some {
+            return Ok(());
+        }
         self.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
         let mut copy = transaction.copy_in_raw(statement).await?;
         copy.send(self.bytes).await?;

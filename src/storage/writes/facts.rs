@@ -1,12 +1,15 @@
-//! Stores events with their pageviews and purchases.
+//! Stores events with their purchases and refunds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use sea_orm::sqlx;
+use chrono::{DateTime, Utc};
+use sea_orm::sqlx::{self, PgPool};
+use uuid::Uuid;
 
 use super::copy::Rows;
+use super::intake::user_agent_id;
 use super::{Incoming, Transaction};
-use crate::domain::event::{Detail, Line, Order, detail_id};
+use crate::domain::event::{Detail, Line, Order, OrderKind, detail_id};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
@@ -32,7 +35,7 @@ pub(super) async fn categories(
     let mut sold: BTreeMap<TenantId, BTreeSet<&str>> = BTreeMap::new();
     for (incoming, order) in orders(batch) {
         let products = order.lines.iter().map(|line| line.product_id.as_str());
-        sold.entry(incoming.tenant).or_default().extend(products);
+        sold.entry(incoming.tenant()).or_default().extend(products);
     }
     let mut categories = Categories::default();
     for (tenant, products) in sold {
@@ -50,7 +53,7 @@ pub(super) async fn categories(
     Ok(categories)
 }
 
-/// The events of a batch that are orders.
+/// The events of a batch that are orders or refunds.
 pub(super) fn orders<'a>(
     batch: &'a [Incoming<'a>],
 ) -> impl Iterator<Item = (&'a Incoming<'a>, &'a Order)> {
@@ -59,33 +62,66 @@ pub(super) fn orders<'a>(
         .filter_map(|incoming| Some((incoming, incoming.event.order.as_ref()?)))
 }
 
+/// Finds the events whose facts are stored, by the key of `event`.
+pub(super) async fn find(
+    pool: &PgPool,
+    batch: &[Incoming<'_>],
+    stored: &mut [bool],
+) -> Result<(), StorageError> {
+    let tenants: Vec<i32> = batch.iter().map(|incoming| incoming.tenant().0).collect();
+    let timestamps: Vec<DateTime<Utc>> = batch.iter().map(|one| one.event.timestamp).collect();
+    let ids: Vec<Uuid> = batch.iter().map(|incoming| incoming.event.id).collect();
+    let found: Vec<(i32, DateTime<Utc>, Uuid)> = sqlx::query_as(
+        "SELECT tenant_id, timestamp, event_id
+         FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[])
+              AS sent (tenant_id, timestamp, event_id)
+         JOIN event USING (tenant_id, timestamp, event_id)",
+    )
+    .bind(tenants)
+    .bind(timestamps)
+    .bind(ids)
+    .fetch_all(pool)
+    .await?;
+    let found: HashSet<_> = found.into_iter().collect();
+    for (incoming, stored) in batch.iter().zip(stored) {
+        let event = incoming.event;
+        *stored |= found.contains(&(incoming.tenant().0, event.timestamp, event.id));
+    }
+    Ok(())
+}
+
 /// Copies a batch into the three tables, in the order of their keys.
 pub(super) async fn store(
     transaction: &mut Transaction,
     batch: &[Incoming<'_>],
     categories: &Categories,
 ) -> Result<(), StorageError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     let mut sorted: Vec<&Incoming<'_>> = batch.iter().collect();
     sorted.sort_unstable_by_key(|incoming| {
-        (incoming.tenant, incoming.event.timestamp, incoming.event.id)
+        (
+            incoming.tenant(),
+            incoming.event.timestamp,
+            incoming.event.id,
+        )
     });
 
-    let mut events = Rows::with_capacity(sorted.len() * 320);
-    let mut pageviews = Rows::with_capacity(sorted.len() * 128);
-    let mut purchases = Rows::with_capacity(sorted.len() * 64);
-    let (mut some_pageview, mut some_purchase) = (false, false);
+    let mut events = Rows::with_capacity(sorted.len() * 384);
+    let mut purchases = Rows::with_capacity(sorted.len() * 16);
+    let mut refunds = Rows::with_capacity(0);
     for incoming in sorted {
         event_row(&mut events, incoming);
-        if let Some(url) = &incoming.event.page_url {
-            pageview_row(&mut pageviews, incoming, url);
-            some_pageview = true;
-        }
         if let Some(order) = &incoming.event.order {
-            for (n, line) in order.lines.iter().enumerate() {
-                let category = categories.of(incoming.tenant, &line.product_id);
-                purchase_row(&mut purchases, incoming, order, (n, line), category);
+            for line in order.lines.iter().enumerate() {
+                let category = categories.of(incoming.tenant(), &line.1.product_id);
+                let rows = match order.kind {
+                    OrderKind::Purchase => &mut purchases,
+                    OrderKind::Refund => &mut refunds,
+                };
+                line_row(rows, incoming, order, line, category);
             }
-            some_purchase = true;
         }
     }
 
@@ -93,37 +129,32 @@ pub(super) async fn store(
         .send(
             transaction,
             "COPY event (tenant_id, timestamp, event_id, user_id, event_type, session_id, region,
-                         channel, campaign, received_at, data)
+                         channel, campaign, received_at, data, page_url, user_agent_id, bot)
              FROM STDIN (FORMAT binary)",
         )
         .await?;
-    if some_pageview {
-        pageviews
-            .send(
-                transaction,
-                "COPY pageview (tenant_id, timestamp, event_id, pageview_id, user_id, page_url,
-                                region)
-                 FROM STDIN (FORMAT binary)",
-            )
-            .await?;
-    }
-    if some_purchase {
-        purchases
-            .send(
-                transaction,
-                "COPY purchase (tenant_id, timestamp, event_id, purchase_id, user_id, product_id,
-                                quantity, amount, currency, category, region, channel)
-                 FROM STDIN (FORMAT binary)",
-            )
-            .await?;
-    }
-    Ok(())
+    purchases
+        .send(
+            transaction,
+            "COPY purchase (tenant_id, timestamp, event_id, purchase_id, user_id, product_id,
+                            quantity, amount, currency, category, region, channel, order_id, bot)
+             FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    refunds
+        .send(
+            transaction,
+            "COPY refund (tenant_id, timestamp, event_id, refund_id, user_id, product_id,
+                          quantity, amount, currency, category, region, channel, order_id, bot)
+             FROM STDIN (FORMAT binary)",
+        )
+        .await
 }
 
 fn event_row(rows: &mut Rows, incoming: &Incoming<'_>) {
     let event = incoming.event;
-    rows.row(11)
-        .int4(incoming.tenant.0)
+    rows.row(14)
+        .int4(incoming.tenant().0)
         .timestamp(event.timestamp)
         .uuid(event.id)
         .uuid(event.user.id)
@@ -132,23 +163,15 @@ fn event_row(rows: &mut Rows, incoming: &Incoming<'_>) {
         .optional_text(event.region.as_deref())
         .optional_text(event.channel.as_deref())
         .optional_text(event.campaign.as_deref())
-        .timestamp(incoming.received_at)
-        .jsonb(&event.properties);
+        .timestamp(incoming.received_at())
+        .jsonb(&event.properties)
+        .optional_text(event.page_url.as_deref())
+        .optional_int8(event.user_agent.as_deref().map(user_agent_id))
+        .boolean(event.bot);
 }
 
-fn pageview_row(rows: &mut Rows, incoming: &Incoming<'_>, url: &str) {
-    let event = incoming.event;
-    rows.row(7)
-        .int4(incoming.tenant.0)
-        .timestamp(event.timestamp)
-        .uuid(event.id)
-        .uuid(detail_id(event, Detail::Pageview, 0))
-        .uuid(event.user.id)
-        .text(url)
-        .optional_text(event.region.as_deref());
-}
-
-fn purchase_row(
+/// Both tables have the same columns, but for the name of their id.
+fn line_row(
     rows: &mut Rows,
     incoming: &Incoming<'_>,
     order: &Order,
@@ -156,11 +179,15 @@ fn purchase_row(
     category: &str,
 ) {
     let event = incoming.event;
-    rows.row(12)
-        .int4(incoming.tenant.0)
+    let detail = match order.kind {
+        OrderKind::Purchase => Detail::Purchase,
+        OrderKind::Refund => Detail::Refund,
+    };
+    rows.row(14)
+        .int4(incoming.tenant().0)
         .timestamp(event.timestamp)
         .uuid(event.id)
-        .uuid(detail_id(event, Detail::Purchase, n))
+        .uuid(detail_id(event, detail, n))
         .uuid(event.user.id)
         .text(&line.product_id)
         .int4(line.quantity)
@@ -168,5 +195,7 @@ fn purchase_row(
         .text(order.currency.code())
         .text(category)
         .optional_text(event.region.as_deref())
-        .optional_text(event.channel.as_deref());
+        .optional_text(event.channel.as_deref())
+        .optional_text(order.order_id.as_deref())
+        .boolean(event.bot);
 }

@@ -12,11 +12,11 @@ use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
 /// How many users a process remembers (16 bytes and some each) before it starts anew.
-const MEMORY: usize = 1_000_000;
+const MEMORY: usize = 500_000;
 
 /// The users that are stored, as far as this process has seen.
 #[derive(Debug, Default)]
-pub struct SeenUsers(Mutex<HashSet<Uuid>>);
+pub(super) struct SeenUsers(Mutex<HashSet<Uuid>>);
 
 /// Users to store, by key; of several events of one user, the later one's traits count.
 pub(super) type NewUsers = BTreeMap<(TenantId, Uuid), UserRef>;
@@ -26,14 +26,14 @@ impl SeenUsers {
     pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewUsers {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut users = NewUsers::new();
-        for Incoming { tenant, event, .. } in batch {
-            let user = &event.user;
+        for incoming in batch {
+            let user = &incoming.event.user;
             let has_traits = user.username.is_some() || user.email.is_some();
             if seen.contains(&user.id) && !has_traits {
                 continue;
             }
             users
-                .entry((*tenant, user.id))
+                .entry((incoming.tenant(), user.id))
                 .and_modify(|known| {
                     known.username = user.username.clone().or(known.username.take());
                     known.email = user.email.clone().or(known.email.take());

@@ -1,0 +1,211 @@
+//! The log in the database: its head, its segments and its pages.
+
+use std::collections::HashMap;
+
+use sea_orm::sqlx::{self, PgConnection};
+
+use super::filter::Filter;
+use super::memory::{Ids, Paged, Reservation, Verdict};
+use super::{Entry, KEY};
+use crate::storage::StorageError;
+
+/// How many ids a run holds before it is closed: what a map of a million slots holds.
+const RUN: i32 = 900_000;
+
+/// The end of the log.
+#[derive(Debug)]
+struct Head {
+    seq: i64,
+    run: i32,
+}
+
+/// What became of a transaction's claim.
+pub(in crate::storage) enum Claim {
+    /// The ids are in the log once the transaction commits.
+    Appended(Segment),
+    /// Another process was, or may have been, faster with one of them: begin again.
+    Collided,
+}
+
+/// Where in the log a transaction's ids are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Segment {
+    pub(in crate::storage) seq: i64,
+    pub(in crate::storage) run: i32,
+    pub(in crate::storage) transaction_id: i64,
+}
+
+/// Looks ids up in memory, and in pages where memory cannot tell, and reserves those that are free.
+pub(in crate::storage) async fn reserve<'a>(
+    connection: &mut PgConnection,
+    ids: &'a Ids,
+    entries: &[Entry],
+) -> Result<(Reservation<'a>, Vec<Verdict>), StorageError> {
+    load(connection, ids).await?;
+    loop {
+        let paged = look_up(connection, ids, entries).await?;
+        if let Some(reserved) = ids.reserve(entries, &paged).await {
+            return Ok(reserved);
+        }
+    }
+}
+
+/// Reads what memory lacks, once after a start; what comes later is read under the lock.
+async fn load(connection: &mut PgConnection, ids: &Ids) -> Result<(), StorageError> {
+    if ids.lock().loaded {
+        return Ok(());
+    }
+    let (seq, run) = sqlx::query_as("SELECT seq, run FROM idempotency_head")
+        .fetch_one(&mut *connection)
+        .await?;
+    catch_up(connection, ids, &Head { seq, run }).await?;
+    Ok(())
+}
+
+/// Locks the end of the log until the transaction ends, and appends the reserved ids.
+pub(in crate::storage) async fn claim(
+    connection: &mut PgConnection,
+    ids: &Ids,
+    reservation: &Reservation<'_>,
+    entries: &[Entry],
+) -> Result<Claim, StorageError> {
+    let (seq, run, known_entries, is_old): (i64, i32, i32, bool) = sqlx::query_as(
+        "SELECT seq, run, entries, opened_at < now() - interval '1 day' AS is_old
+         FROM idempotency_head
+         FOR UPDATE",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    // What was sealed since the reservation is in no map.
+    let some_sealed = catch_up(connection, ids, &Head { seq, run }).await?;
+    if some_sealed || ids.collides(reservation) {
+        return Ok(Claim::Collided);
+    }
+    let mut bytes = Vec::with_capacity(entries.len() * super::ENTRY);
+    for entry in entries {
+        entry.write(&mut bytes);
+    }
+    let total = known_entries + i32::try_from(entries.len()).unwrap_or(RUN);
+    let (seq, run, transaction_id) = sqlx::query_as(
+        "WITH head AS (
+             UPDATE idempotency_head
+             SET seq = seq + 1,
+                 run = run + $3::boolean::integer,
+                 entries = CASE WHEN $3 THEN 0 ELSE $4 END,
+                 opened_at = CASE WHEN $3 THEN now() ELSE opened_at END
+             RETURNING seq
+         )
+         INSERT INTO idempotency_segment (seq, run, entries)
+         SELECT seq, $1, $2 FROM head
+         RETURNING seq, run, pg_current_xact_id()::text::bigint AS transaction_id",
+    )
+    .bind(run)
+    .bind(bytes)
+    .bind(total >= RUN || is_old)
+    .bind(total)
+    .fetch_one(&mut *connection)
+    .await?;
+    Ok(Claim::Appended(Segment {
+        seq,
+        run,
+        transaction_id,
+    }))
+}
+
+/// Reads what other processes have appended and sealed; says whether anything was sealed.
+async fn catch_up(
+    connection: &mut PgConnection,
+    ids: &Ids,
+    head: &Head,
+) -> Result<bool, StorageError> {
+    let (epoch, seq, oldest) = {
+        let known = ids.lock();
+        if known.loaded && (known.seq, known.run) == (head.seq, head.run) {
+            return Ok(false);
+        }
+        let oldest = known.unsealed.keys().next().copied().unwrap_or(known.run);
+        (known.epoch, known.seq, oldest)
+    };
+    // A run is sealed by putting pages in its segments' place, in one transaction: what is not
+    // among the segments that are read first is among the runs that are read after.
+    let segments: Vec<(i64, i32, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, run, entries FROM idempotency_segment WHERE seq > $1 AND seq <= $2 ORDER BY seq",
+    )
+    .bind(seq)
+    .bind(head.seq)
+    .fetch_all(&mut *connection)
+    .await?;
+    let sealed = sealed_runs(connection, oldest).await?;
+    let mut known = ids.lock();
+    if known.epoch != epoch {
+        return Err(StorageError::Retry("memory was forgotten".to_owned()));
+    }
+    for (seq, run, bytes) in segments {
+        known.absorb(seq, run, Entry::read_all(&bytes));
+    }
+    let some_sealed = !sealed.is_empty();
+    for (run, filter) in sealed {
+        known.seal(run, filter);
+    }
+    known.seq = known.seq.max(head.seq);
+    known.run = known.run.max(head.run);
+    known.loaded = true;
+    Ok(some_sealed)
+}
+
+/// The filters of the runs from `first` on.
+async fn sealed_runs(
+    connection: &mut PgConnection,
+    first: i32,
+) -> Result<Vec<(i32, Filter)>, StorageError> {
+    let rows: Vec<(i32, Vec<u8>)> =
+        sqlx::query_as("SELECT run, filter FROM idempotency_run WHERE run >= $1")
+            .bind(first)
+            .fetch_all(connection)
+            .await?;
+    let filters = rows.into_iter().map(|(run, bytes)| {
+        let filter = Filter::from_bytes(&bytes)
+            .ok_or_else(|| StorageError::Bug(format!("the filter of run {run} is damaged")))?;
+        Ok((run, filter))
+    });
+    filters.collect()
+}
+
+/// Looks the suspected ids up in the pages of their runs, all in one statement: a look into the
+/// key of `idempotency_page` for each.
+async fn look_up(
+    connection: &mut PgConnection,
+    ids: &Ids,
+    entries: &[Entry],
+) -> Result<Paged, StorageError> {
+    let (suspicions, sealings) = ids.suspicions(entries);
+    let mut digests = HashMap::new();
+    if suspicions.is_empty() {
+        return Ok(Paged { digests, sealings });
+    }
+    let runs: Vec<i32> = suspicions.iter().map(|one| one.run).collect();
+    let keys: Vec<Vec<u8>> = suspicions
+        .iter()
+        .map(|one| entries[one.entry].key().to_vec())
+        .collect();
+    let pages: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT suspicion.n, page.entries
+         FROM unnest($1::integer[], $2::bytea[]) WITH ORDINALITY AS suspicion (run, key, n),
+              LATERAL (SELECT entries FROM idempotency_page
+                       WHERE run = suspicion.run AND first_key <= suspicion.key
+                       ORDER BY first_key DESC LIMIT 1) AS page",
+    )
+    .bind(runs)
+    .bind(keys)
+    .fetch_all(connection)
+    .await?;
+    for (n, page) in pages {
+        let place = usize::try_from(n - 1).expect("ordinality counts from 1");
+        let place = suspicions[place].entry;
+        let key: [u8; KEY] = entries[place].key();
+        if let Some(entry) = Entry::read_all(&page).find(|entry| entry.key() == key) {
+            digests.insert(place, entry.digest);
+        }
+    }
+    Ok(Paged { digests, sealings })
+}
