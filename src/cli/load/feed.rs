@@ -14,7 +14,8 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Content, Dice, Format, Origin, Sums, Writer};
+use super::dice::Dice;
+use super::event::{Content, Format, Origin, Sums, Writer};
 use super::schedule::Schedule;
 use crate::clock::Clock;
 

@@ -129,8 +129,7 @@ mod tests {
 
     /// How many events are due in `[from, to)` seconds.
     fn due_between(schedule: Schedule, from: f64, to: f64) -> u64 {
-        (0..)
-            .take_while(|n| schedule.size(*n) > 0)
+        (0..300)
             .filter(|n| (from..to).contains(&schedule.due(*n).unwrap().as_secs_f64()))
             .map(|n| u64::from(schedule.size(n)))
             .sum()

@@ -6,8 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::event::{Dice, Origin};
+use super::dice::Dice;
+use super::event::{Content, Format, Ids, Mix, Origin, Sums};
+use super::feed::Plan;
 use super::feed::{Prepared, Press};
+use super::schedule::{Schedule, Shape};
 use super::*;
 use crate::domain::event::{Event, PAGEVIEW, PURCHASE};
 use crate::domain::tenant::TenantId;
@@ -330,29 +333,4 @@ fn what_is_remembered_is_bounded_and_fair() {
         thirds.iter().all(|third| fair.contains(third)),
         "{thirds:?}"
     );
-}
-
-#[test]
-fn durations_shares_and_mixes_are_read_or_refused() {
-    assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-    assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
-    assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-    for wrong in ["", "s", "5", "5 s", "-1s", "1d", "9999h", "0s", "1.2.3s"] {
-        assert!(duration(wrong).is_err(), "{wrong}");
-    }
-    assert_eq!(share("0.01"), Ok(0.01));
-    for wrong in ["1", "-0.1", "NaN", "x"] {
-        assert!(share(wrong).is_err(), "{wrong}");
-    }
-    assert_eq!("70/25/5".parse(), Ok(CONTENT.mix));
-    for wrong in [
-        "70/30",
-        "0/0/0",
-        "a/b/c",
-        "1/2/3/4",
-        "-1/2/3",
-        "4294967295/1/1",
-    ] {
-        assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
-    }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Target;
 use super::event::{CURRENCY, Sums};
+use super::tally::Tally;
 use crate::cli::Failure;
 
 const QUESTION: &str = "query Totals($range: TimeRangeInput!, $currency: String!) { \
@@ -83,6 +84,18 @@ pub struct Acknowledged {
     pub most: Sums,
     /// When the last acknowledgement came.
     pub last: Instant,
+}
+
+impl Acknowledged {
+    /// What a run was told.
+    #[must_use]
+    pub fn of(tally: &Tally) -> Self {
+        Self {
+            least: tally.certain,
+            most: tally.certain.with(&tally.possible, |a, b| a + b),
+            last: tally.last.unwrap_or_else(Instant::now),
+        }
+    }
 }
 
 /// What was found.
