@@ -36,7 +36,7 @@ use totals::{Acknowledged, Window, verify};
 /// How long after its end a run goes on with requests that were due in it.
 const GRACE: Duration = Duration::from_secs(30);
 /// How much time the first bodies have before the first is due.
-const HEAD_START: Duration = Duration::from_millis(100);
+const HEAD_START: Duration = Duration::from_millis(50);
 
 /// What to send, how fast and for how long.
 ///
@@ -116,7 +116,7 @@ async fn send(
     let (started_at, begun) = (clock.now() + HEAD_START, Instant::now() + HEAD_START);
     let given_up_at = begun + options.duration + GRACE;
     let feed = Arc::new(Feed::new(options.plan(started_at)));
-    let queue = feed.start(usize::from(options.connections), clock, stop);
+    let queue = feed.start(usize::from(options.connections), begun, clock, stop);
     let tally = Arc::<Mutex<Tally>>::default();
     let connection = Connection {
         target: target.clone(),

@@ -13,6 +13,7 @@ mod embedded;
 mod import;
 mod ingest;
 mod live;
+mod load;
 mod records;
 mod sales;
 mod schema;

@@ -94,7 +94,8 @@ impl Connection {
     /// An answer that cannot pass, such as 401.
     pub async fn run(self) -> Result<(), Failure> {
         loop {
-            let next = self.queue.lock().await.recv().await;
+            let next = async { self.queue.lock().await.recv().await };
+            let next = self.stop.run_until_cancelled(next).await.flatten();
             let Some(prepared) = next else { return Ok(()) };
             let due = prepared.due.map(|due| self.begun + due);
             let begin = due.unwrap_or(self.begun);

@@ -101,6 +101,7 @@ pub struct Sums {
     /// Pieces in them.
     pub units: i64,
     /// What was paid, in minor units.
+    #[serde(rename = "revenueMinorUnits")]
     pub revenue: i128,
 }
 

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -21,6 +21,8 @@ use crate::clock::Clock;
 
 /// How many acknowledged requests are remembered, to send events of theirs again.
 const REMEMBERED: usize = 10_000;
+/// How long before it is due a body is written.
+const LEAD: Duration = Duration::from_millis(250);
 
 /// A request that can be sent.
 #[derive(Clone, Debug)]
@@ -136,6 +138,7 @@ impl Feed {
     pub fn start(
         self: &Arc<Self>,
         ahead: usize,
+        begun: Instant,
         clock: &Clock,
         stop: &CancellationToken,
     ) -> mpsc::Receiver<Prepared> {
@@ -146,13 +149,27 @@ impl Feed {
                 (Arc::clone(self), queue.clone(), clock.clone(), stop.clone());
             std::thread::spawn(move || {
                 let mut press = Press::new(&feed);
-                while !stop.is_cancelled()
+                while feed.wait(begun, &stop)
                     && let Some(prepared) = press.next(&feed, &clock)
                     && queue.blocking_send(prepared).is_ok()
                 {}
             });
         }
         requests
+    }
+
+    /// Waits until the next request is nearly due: what is sent again in it is known only then.
+    /// False if the run is to end.
+    fn wait(&self, begun: Instant, stop: &CancellationToken) -> bool {
+        loop {
+            let next = self.next.load(Ordering::Relaxed);
+            let due = begun + self.plan.schedule.due(next).unwrap_or_default();
+            let left = due.saturating_duration_since(Instant::now() + LEAD);
+            if left.is_zero() || stop.is_cancelled() {
+                return !stop.is_cancelled();
+            }
+            std::thread::sleep(left.min(LEAD));
+        }
     }
 
     /// How much of one core writing an event takes, in nanoseconds.
