@@ -18,7 +18,7 @@ use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::reports::Reports;
 use crate::reports::records::EventPlace;
-use crate::storage::entity::{event, pageview, product, purchase, user};
+use crate::storage::entity::{event, product, purchase, refund, user};
 
 /// Makes the data of one request.
 #[derive(Clone, Debug)]
@@ -58,12 +58,15 @@ pub(super) struct ProductKey(pub String);
 /// An event by its place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct EventKey(pub EventPlace);
-/// The pageviews of an event.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PageviewsKey(pub EventPlace);
 /// The purchases of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PurchasesKey(pub EventPlace);
+/// The refunds of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RefundsKey(pub EventPlace);
+/// The text of a user agent by its id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct UserAgentKey(pub i64);
 
 impl async_graphql::dataloader::Loader<UserKey> for Loader {
     type Value = user::Model;
@@ -110,22 +113,6 @@ impl async_graphql::dataloader::Loader<EventKey> for Loader {
     }
 }
 
-impl async_graphql::dataloader::Loader<PageviewsKey> for Loader {
-    type Value = Vec<pageview::Model>;
-    type Error = Problem;
-
-    async fn load(
-        &self,
-        keys: &[PageviewsKey],
-    ) -> Result<HashMap<PageviewsKey, Vec<pageview::Model>>, Problem> {
-        let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.pageviews_of(self.tenant, &places).await?;
-        Ok(grouped(rows, |row| {
-            PageviewsKey((row.timestamp, row.event_id))
-        }))
-    }
-}
-
 impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
     type Value = Vec<purchase::Model>;
     type Error = Problem;
@@ -139,6 +126,36 @@ impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
         Ok(grouped(rows, |row| {
             PurchasesKey((row.timestamp, row.event_id))
         }))
+    }
+}
+
+impl async_graphql::dataloader::Loader<RefundsKey> for Loader {
+    type Value = Vec<refund::Model>;
+    type Error = Problem;
+
+    async fn load(
+        &self,
+        keys: &[RefundsKey],
+    ) -> Result<HashMap<RefundsKey, Vec<refund::Model>>, Problem> {
+        let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.refunds_of(self.tenant, &places).await?;
+        Ok(grouped(rows, |row| {
+            RefundsKey((row.timestamp, row.event_id))
+        }))
+    }
+}
+
+impl async_graphql::dataloader::Loader<UserAgentKey> for Loader {
+    type Value = String;
+    type Error = Problem;
+
+    async fn load(&self, keys: &[UserAgentKey]) -> Result<HashMap<UserAgentKey, String>, Problem> {
+        let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.user_agents_with(self.tenant, &ids).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (UserAgentKey(row.user_agent_id), row.user_agent))
+            .collect())
     }
 }
 

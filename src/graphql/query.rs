@@ -1,5 +1,6 @@
 //! The questions.
 
+mod filters;
 mod records;
 mod sales;
 mod traffic;

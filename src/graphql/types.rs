@@ -9,6 +9,7 @@ pub(super) mod product;
 pub(super) mod provenance;
 pub(super) mod purchase;
 pub(super) mod range;
+pub(super) mod refund;
 pub(super) mod sales;
 pub(super) mod traffic;
 pub(super) mod user;

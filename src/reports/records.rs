@@ -6,12 +6,13 @@ use super::Reports;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 use crate::storage::queries::page::{self, Paged};
-use crate::storage::queries::records;
+use crate::storage::queries::{records, related};
 
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
-pub use crate::storage::queries::records::{EventPlace, RecordFilter};
+pub use crate::storage::queries::records::RecordFilter;
+pub use crate::storage::queries::related::EventPlace;
 
 /// A kind of record that is listed.
 pub trait Listed: Paged {
@@ -34,6 +35,12 @@ impl Listed for pageview::Entity {
 impl Listed for purchase::Entity {
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::purchases(tenant, filter)
+    }
+}
+
+impl Listed for refund::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::refunds(tenant, filter)
     }
 }
 
@@ -126,6 +133,18 @@ impl Reports {
         Ok(records::purchase(self.db.reads(), tenant, id).await?)
     }
 
+    /// The refund with this id.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn refund(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+    ) -> Result<Option<refund::Model>, Problem> {
+        Ok(records::refund(self.db.reads(), tenant, id).await?)
+    }
+
     /// The product that the shop calls so.
     ///
     /// # Errors
@@ -147,19 +166,31 @@ impl Reports {
         tenant: TenantId,
         places: &[EventPlace],
     ) -> Result<Vec<event::Model>, StorageError> {
-        records::events_at(self.db.reads(), tenant, places).await
+        related::events_at(self.db.reads(), tenant, places).await
     }
 
-    /// The pageviews of the events at these places.
+    /// The refunds of the events at these places.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn pageviews_of(
+    pub async fn refunds_of(
         &self,
         tenant: TenantId,
         places: &[EventPlace],
-    ) -> Result<Vec<pageview::Model>, StorageError> {
-        records::pageviews_of(self.db.reads(), tenant, places).await
+    ) -> Result<Vec<refund::Model>, StorageError> {
+        related::refunds_of(self.db.reads(), tenant, places).await
+    }
+
+    /// The user agents with these ids.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn user_agents_with(
+        &self,
+        tenant: TenantId,
+        ids: &[i64],
+    ) -> Result<Vec<user_agent::Model>, StorageError> {
+        related::user_agents_with(self.db.reads(), tenant, ids).await
     }
 
     /// The purchases of the events at these places.
@@ -171,7 +202,7 @@ impl Reports {
         tenant: TenantId,
         places: &[EventPlace],
     ) -> Result<Vec<purchase::Model>, StorageError> {
-        records::purchases_of(self.db.reads(), tenant, places).await
+        related::purchases_of(self.db.reads(), tenant, places).await
     }
 
     /// The users with these ids.
@@ -183,7 +214,7 @@ impl Reports {
         tenant: TenantId,
         ids: &[Uuid],
     ) -> Result<Vec<user::Model>, StorageError> {
-        records::users_with(self.db.reads(), tenant, ids).await
+        related::users_with(self.db.reads(), tenant, ids).await
     }
 
     /// The products with these ids.
@@ -195,6 +226,6 @@ impl Reports {
         tenant: TenantId,
         ids: &[String],
     ) -> Result<Vec<product::Model>, StorageError> {
-        records::products_with(self.db.reads(), tenant, ids).await
+        related::products_with(self.db.reads(), tenant, ids).await
     }
 }

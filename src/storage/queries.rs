@@ -6,6 +6,7 @@ pub mod keys;
 pub mod live_sales;
 pub mod page;
 pub mod records;
+pub mod related;
 pub mod sales;
 pub mod traffic;
 pub mod visitors;

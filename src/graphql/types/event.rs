@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::pageview::Pageview;
 use super::purchase::Purchase;
+use super::refund::Refund;
 use super::user::User;
 use crate::graphql::context::ContextExt;
-use crate::graphql::loaders::{PageviewsKey, PurchasesKey, UserKey};
+use crate::graphql::loaders::{PurchasesKey, RefundsKey, UserAgentKey, UserKey};
 use crate::reports::records::EventPlace;
 use crate::storage::entity::event;
 
@@ -77,6 +78,24 @@ impl Event {
         self.0.campaign.as_deref()
     }
 
+    /// The page that was seen in it.
+    async fn page_url(&self) -> Option<&str> {
+        self.0.page_url.as_deref()
+    }
+
+    /// What the user's program calls itself.
+    async fn user_agent(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let Some(id) = self.0.user_agent_id else {
+            return Ok(None);
+        };
+        Ok(ctx.loader().load_one(UserAgentKey(id)).await?)
+    }
+
+    /// Whether that program is a bot: reports leave its events out unless asked for them.
+    async fn bot(&self) -> bool {
+        self.0.bot
+    }
+
     /// The id of who did it.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
@@ -88,14 +107,10 @@ impl Event {
         Ok(user.map(User::from))
     }
 
-    /// The pages seen in it.
-    async fn pageviews(&self, ctx: &Context<'_>) -> Result<Vec<Pageview>> {
-        let rows = ctx.loader().load_one(PageviewsKey(self.place())).await?;
-        Ok(rows
-            .unwrap_or_default()
-            .into_iter()
-            .map(Pageview::from)
-            .collect())
+    /// The pages seen in it: one if it is a pageview, else none.
+    async fn pageviews(&self) -> Vec<Pageview> {
+        let page = self.0.clone().pageview();
+        page.into_iter().map(Pageview::from).collect()
     }
 
     /// The lines of the order made in it.
@@ -105,6 +120,16 @@ impl Event {
             .unwrap_or_default()
             .into_iter()
             .map(Purchase::from)
+            .collect())
+    }
+
+    /// What was paid back in it.
+    async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<Refund>> {
+        let rows = ctx.loader().load_one(RefundsKey(self.place())).await?;
+        Ok(rows
+            .unwrap_or_default()
+            .into_iter()
+            .map(Refund::from)
             .collect())
     }
 }

@@ -22,7 +22,7 @@ impl From<pageview::Model> for Pageview {
 /// A page that was seen.
 #[Object]
 impl Pageview {
-    /// Follows from the event.
+    /// The id of the event, which it is by another name.
     async fn pageview_id(&self) -> Uuid {
         self.0.pageview_id
     }

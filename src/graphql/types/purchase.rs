@@ -71,6 +71,11 @@ impl Purchase {
         self.0.channel.as_deref()
     }
 
+    /// The shop's own id of the order.
+    async fn order_id(&self) -> Option<&str> {
+        self.0.order_id.as_deref()
+    }
+
     /// The id of the event, which is the order, that it is a line of.
     async fn event_id(&self) -> Uuid {
         self.0.event_id

@@ -8,11 +8,12 @@ use uuid::Uuid;
 use super::connection::{PageArguments, Records, records};
 use super::event::Event;
 use super::purchase::Purchase;
+use super::refund::Refund;
 use crate::access::Scope;
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::list_cost;
 use crate::reports::records::RecordFilter;
-use crate::storage::entity::{event, purchase, user};
+use crate::storage::entity::{event, purchase, refund, user};
 
 /// A user.
 pub(in crate::graphql) struct User(user::Model);
@@ -103,5 +104,25 @@ impl User {
             before,
         };
         Ok(records::<purchase::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+    }
+
+    /// What they were paid back, the newest first. One statement for each user: ask it of few.
+    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    async fn refunds(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Records<Refund>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let arguments = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Ok(records::<refund::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
     }
 }

@@ -32,15 +32,48 @@ pub struct Model {
     pub received_at: DateTimeUtc,
     /// The properties as sent.
     pub data: Json,
+    /// The page that was seen in it.
+    pub page_url: Option<String>,
+    /// What the user's program calls itself.
+    pub user_agent_id: Option<i64>,
+    /// Whether that program is a bot.
+    pub bot: bool,
     /// Who did it.
     #[sea_orm(belongs_to, from = "(tenant_id, user_id)", to = "(tenant_id, user_id)")]
     pub user: BelongsTo<super::user::Entity>,
-    /// The pages seen in it.
+    /// What the user's program calls itself.
+    #[sea_orm(
+        belongs_to,
+        from = "(tenant_id, user_agent_id)",
+        to = "(tenant_id, user_agent_id)"
+    )]
+    pub user_agent: BelongsTo<Option<super::user_agent::Entity>>,
+    /// The pages seen in it: one, if it has a page.
     #[sea_orm(has_many)]
     pub pageviews: HasMany<super::pageview::Entity>,
     /// The lines of the order made in it.
     #[sea_orm(has_many)]
     pub purchases: HasMany<super::purchase::Entity>,
+    /// What was paid back in it.
+    #[sea_orm(has_many)]
+    pub refunds: HasMany<super::refund::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The page seen in it, as the view `pageview` shows it.
+    #[must_use]
+    pub fn pageview(self) -> Option<super::pageview::Model> {
+        Some(super::pageview::Model {
+            tenant_id: self.tenant_id,
+            timestamp: self.timestamp,
+            event_id: self.event_id,
+            pageview_id: self.event_id,
+            user_id: self.user_id,
+            page_url: self.page_url?,
+            region: self.region,
+            bot: self.bot,
+        })
+    }
+}

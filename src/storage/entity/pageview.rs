@@ -1,8 +1,8 @@
-//! A page that was seen.
+//! A page that was seen: an event that has a page, by another name. The table is a view.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of `pageview`.
+/// A row of the view `pageview`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "pageview")]
@@ -16,8 +16,7 @@ pub struct Model {
     /// The event it is part of.
     #[sea_orm(primary_key, auto_increment = false)]
     pub event_id: Uuid,
-    /// Follows from the event.
-    #[sea_orm(primary_key, auto_increment = false)]
+    /// The event's id.
     pub pageview_id: Uuid,
     /// Who saw it.
     pub user_id: Uuid,
@@ -25,6 +24,8 @@ pub struct Model {
     pub page_url: String,
     /// Where.
     pub region: Option<String>,
+    /// Whether a bot saw it.
+    pub bot: bool,
     /// The event it is part of.
     #[sea_orm(
         belongs_to,

@@ -40,6 +40,9 @@ pub struct Model {
     /// Who bought it.
     #[sea_orm(has_many)]
     pub purchases: HasMany<super::purchase::Entity>,
+    /// Who was paid back for it.
+    #[sea_orm(has_many)]
+    pub refunds: HasMany<super::refund::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

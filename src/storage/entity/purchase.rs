@@ -35,6 +35,10 @@ pub struct Model {
     pub region: Option<String>,
     /// Through what the user came.
     pub channel: Option<String>,
+    /// The shop's id of the order.
+    pub order_id: Option<String>,
+    /// Whether a bot bought.
+    pub bot: bool,
     /// The event it is a line of.
     #[sea_orm(
         belongs_to,

@@ -1,4 +1,4 @@
-//! What was sold, per minute.
+//! What was sold and paid back, per minute.
 
 use sea_orm::entity::prelude::*;
 
@@ -43,12 +43,25 @@ pub struct Model {
     /// Empty but in the product grain.
     #[sea_orm(primary_key, auto_increment = false)]
     pub product_id: String,
+    /// Whether bots bought.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub bot: bool,
     /// How many orders.
     pub orders: i64,
     /// How many pieces.
     pub units: i64,
     /// Minor units.
     pub revenue: i64,
+    /// What was paid back in this minute, of whatever order, in minor units.
+    pub refunds: i64,
+    /// How many of the orders came late.
+    pub late_orders: i64,
+    /// How many of the pieces came late.
+    pub late_units: i64,
+    /// How much of the revenue came late.
+    pub late_revenue: i64,
+    /// How much of the refunds came late.
+    pub late_refunds: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -16,12 +16,17 @@ pub struct Model {
     /// What happened.
     #[sea_orm(primary_key, auto_increment = false)]
     pub event_type: String,
+    /// Whether bots did it.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub bot: bool,
     /// How often.
     pub events: i64,
     /// How many pages were seen in it.
     pub pageviews: i64,
     /// How many of the events came late.
     pub late_events: i64,
+    /// When the newest of these was received.
+    pub restated_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -35,6 +35,9 @@ pub struct Model {
     /// What they bought.
     #[sea_orm(has_many)]
     pub purchases: HasMany<super::purchase::Entity>,
+    /// What they were paid back.
+    #[sea_orm(has_many)]
+    pub refunds: HasMany<super::refund::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

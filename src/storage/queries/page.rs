@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user};
 
 /// One column of a row's place. Each tells its kind, for a text may look like an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,15 +92,10 @@ impl Paged for event::Entity {
 impl Paged for pageview::Entity {
     const NEWEST_FIRST: bool = true;
     fn key() -> Vec<Self::Column> {
-        use pageview::Column::{EventId, PageviewId, Timestamp};
-        vec![Timestamp, EventId, PageviewId]
+        vec![pageview::Column::Timestamp, pageview::Column::EventId]
     }
     fn place(row: &pageview::Model) -> Vec<KeyPart> {
-        vec![
-            KeyPart::time(row.timestamp),
-            KeyPart::Id(row.event_id),
-            KeyPart::Id(row.pageview_id),
-        ]
+        vec![KeyPart::time(row.timestamp), KeyPart::Id(row.event_id)]
     }
 }
 
@@ -115,6 +110,21 @@ impl Paged for purchase::Entity {
             KeyPart::time(row.timestamp),
             KeyPart::Id(row.event_id),
             KeyPart::Id(row.purchase_id),
+        ]
+    }
+}
+
+impl Paged for refund::Entity {
+    const NEWEST_FIRST: bool = true;
+    fn key() -> Vec<Self::Column> {
+        use refund::Column::{EventId, RefundId, Timestamp};
+        vec![Timestamp, EventId, RefundId]
+    }
+    fn place(row: &refund::Model) -> Vec<KeyPart> {
+        vec![
+            KeyPart::time(row.timestamp),
+            KeyPart::Id(row.event_id),
+            KeyPart::Id(row.refund_id),
         ]
     }
 }

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
-use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, Select, Statement,
-};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
 use crate::domain::calendar::TimeRange;
@@ -12,7 +10,7 @@ use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
@@ -57,7 +55,8 @@ fn in_category(column: impl ColumnTrait, category: &str) -> SimpleExpr {
     column.eq(category).or(SimpleExpr::from(starts_with))
 }
 
-/// Events, by the key or, for one user, by `event_user`.
+/// Events, by the key; those of one user by `event_bloom`, a BRIN index that tells for each 256 kB
+/// whether the user can be in it, at a thousandth of what an index of all users would take.
 #[must_use]
 pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> {
     use event::Column;
@@ -74,7 +73,7 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     })
 }
 
-/// Pageviews, by the key or, for one user, by `pageview_user`.
+/// Pageviews: the events that have a page, found as those are.
 #[must_use]
 pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::Entity> {
     use pageview::Column;
@@ -108,6 +107,26 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     })
 }
 
+/// Refunds, by the key, for one user by `refund_user`. They are few.
+#[must_use]
+pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity> {
+    use refund::Column;
+    let select = refund::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    let select = narrow(select, filter.range.as_ref(), |range| {
+        within(Column::Timestamp, range)
+    });
+    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.product_id.as_ref(), |id| {
+        Column::ProductId.eq(id.as_str())
+    });
+    let select = narrow(select, filter.category.as_ref(), |path| {
+        in_category(Column::Category, path)
+    });
+    narrow(select, filter.region.as_ref(), |region| {
+        Column::Region.eq(region.as_str())
+    })
+}
+
 /// Users, by the key.
 #[must_use]
 pub fn users(tenant: TenantId) -> Select<user::Entity> {
@@ -124,7 +143,8 @@ pub fn products(tenant: TenantId, filter: &RecordFilter) -> Select<product::Enti
     })
 }
 
-/// An event by the sender's id: `idempotency_key` knows its time, and so its partition.
+/// An event by the sender's id, by `event_bloom`, which leaves out most of each partition: the id
+/// does not tell when the event was, and an index of all ids would cost more than to store them.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
@@ -133,15 +153,10 @@ pub async fn event(
     tenant: TenantId,
     id: Uuid,
 ) -> Result<Option<event::Model>, StorageError> {
-    let statement = Statement::from_sql_and_values(
-        sea_orm::DbBackend::Postgres,
-        "SELECT event.*
-         FROM idempotency_key AS known
-         JOIN event USING (tenant_id, timestamp, event_id)
-         WHERE known.tenant_id = $1 AND known.event_id = $2",
-        [tenant.0.into(), id.into()],
-    );
-    Ok(event::Model::find_by_statement(statement).one(db).await?)
+    let select = events(tenant, &RecordFilter::default());
+    let select = select.filter(event::Column::EventId.eq(id));
+    // No LIMIT: for a single row the planner would rather walk the key.
+    Ok(select.all(db).await?.pop())
 }
 
 /// A user by id.
@@ -156,7 +171,7 @@ pub async fn user(
     Ok(user::Entity::find_by_id((tenant.0, id)).one(db).await?)
 }
 
-/// A pageview by id, which tells its time.
+/// A pageview by id: the event of this id, if it has a page.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
@@ -165,15 +180,9 @@ pub async fn pageview(
     tenant: TenantId,
     id: Uuid,
 ) -> Result<Option<pageview::Model>, StorageError> {
-    use pageview::Column;
-    let Some(range) = millisecond_of(id) else {
-        return Ok(None);
-    };
-    Ok(pageviews(tenant, &RecordFilter::default())
-        .filter(within(Column::Timestamp, &range))
-        .filter(Column::PageviewId.eq(id))
-        .one(db)
-        .await?)
+    Ok(event(db, tenant, id)
+        .await?
+        .and_then(event::Model::pageview))
 }
 
 /// A purchase by id, which tells its time.
@@ -196,6 +205,26 @@ pub async fn purchase(
         .await?)
 }
 
+/// A refund by id, which tells its time.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn refund(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    id: Uuid,
+) -> Result<Option<refund::Model>, StorageError> {
+    use refund::Column;
+    let Some(range) = millisecond_of(id) else {
+        return Ok(None);
+    };
+    Ok(refunds(tenant, &RecordFilter::default())
+        .filter(within(Column::Timestamp, &range))
+        .filter(Column::RefundId.eq(id))
+        .one(db)
+        .await?)
+}
+
 fn millisecond_of(id: Uuid) -> Option<TimeRange> {
     let from = detail_time(id)?;
     let to = from.checked_add_signed(TimeDelta::milliseconds(1))?;
@@ -214,88 +243,4 @@ pub async fn product(
     Ok(product::Entity::find_by_id((tenant.0, id.to_owned()))
         .one(db)
         .await?)
-}
-
-/// Where an event lies: its time and its id.
-pub type EventPlace = (DateTime<Utc>, Uuid);
-
-/// The events at these places, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn events_at(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    places: &[EventPlace],
-) -> Result<Vec<event::Model>, StorageError> {
-    use event::Column;
-    let select = events(tenant, &RecordFilter::default());
-    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
-    Ok(select.all(db).await?)
-}
-
-/// The pageviews of the events at these places, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn pageviews_of(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    places: &[EventPlace],
-) -> Result<Vec<pageview::Model>, StorageError> {
-    use pageview::Column;
-    let select = pageviews(tenant, &RecordFilter::default());
-    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
-    Ok(select.all(db).await?)
-}
-
-/// The purchases of the events at these places, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn purchases_of(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    places: &[EventPlace],
-) -> Result<Vec<purchase::Model>, StorageError> {
-    use purchase::Column;
-    let select = purchases(tenant, &RecordFilter::default());
-    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
-    Ok(select.all(db).await?)
-}
-
-/// One of the places, and between the first and the last, which leaves partitions out.
-fn at_places(time: impl ColumnTrait, id: impl ColumnTrait, places: &[EventPlace]) -> SimpleExpr {
-    let first = places.iter().map(|(at, _)| *at).min().unwrap_or_default();
-    let last = places.iter().map(|(at, _)| *at).max().unwrap_or_default();
-    Expr::tuple([time.into_expr(), id.into_expr()])
-        .in_tuples(places.iter().copied())
-        .and(time.between(first, last))
-}
-
-/// The users with these ids, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn users_with(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    ids: &[Uuid],
-) -> Result<Vec<user::Model>, StorageError> {
-    let select = users(tenant).filter(user::Column::UserId.is_in(ids.iter().copied()));
-    Ok(select.all(db).await?)
-}
-
-/// The products with these ids, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn products_with(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    ids: &[String],
-) -> Result<Vec<product::Model>, StorageError> {
-    let select = products(tenant, &RecordFilter::default());
-    let select = select.filter(product::Column::ProductId.is_in(ids));
-    Ok(select.all(db).await?)
 }

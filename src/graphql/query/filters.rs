@@ -1,0 +1,137 @@
+//! What narrows a list of records.
+
+use async_graphql::InputObject;
+use uuid::Uuid;
+
+use crate::domain::event::EventType;
+use crate::error::{Code, Problem};
+use crate::graphql::types::range::TimeRangeInput;
+use crate::reports::records::RecordFilter;
+
+/// How many values a filter may list.
+const MAX_LISTED: usize = 50;
+
+/// Which events; what is absent does not narrow the list.
+#[derive(Default, InputObject)]
+pub(super) struct EventFilter {
+    /// Of any of these types: at most 50.
+    types: Option<Vec<String>>,
+    /// Within this range.
+    range: Option<TimeRangeInput>,
+    /// Of this user.
+    user_id: Option<Uuid>,
+    /// Of this region.
+    region: Option<String>,
+}
+
+/// Which pageviews; what is absent does not narrow the list.
+#[derive(Default, InputObject)]
+pub(super) struct PageviewFilter {
+    /// Within this range.
+    range: Option<TimeRangeInput>,
+    /// Of this user.
+    user_id: Option<Uuid>,
+    /// Of this region.
+    region: Option<String>,
+}
+
+/// Which purchases or refunds; what is absent does not narrow the list.
+#[derive(Default, InputObject)]
+pub(super) struct PurchaseFilter {
+    /// Within this range.
+    range: Option<TimeRangeInput>,
+    /// Of this user.
+    user_id: Option<Uuid>,
+    /// Of this product.
+    product_id: Option<String>,
+    /// Of this category or one below it, as in `Kitchen` or `Kitchen > Coffee`.
+    category: Option<String>,
+    /// Of this region.
+    region: Option<String>,
+}
+
+/// Which products; what is absent does not narrow the list.
+#[derive(Default, InputObject)]
+pub(super) struct ProductFilter {
+    /// Of this category or one below it, as in `Kitchen` or `Kitchen > Coffee`.
+    category: Option<String>,
+}
+
+fn range(
+    input: Option<TimeRangeInput>,
+) -> Result<Option<crate::domain::calendar::TimeRange>, Problem> {
+    input.map(TryInto::try_into).transpose()
+}
+
+/// PostgreSQL refuses a NUL in a text; no stored word has one.
+pub(super) fn word(text: Option<String>) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.contains('\0') => Err(Code::InvalidFilter.into()),
+        text => Ok(text),
+    }
+}
+
+/// The types as they are stored: `page_view` is `pageview`.
+fn types(names: Vec<String>) -> Result<Vec<String>, Problem> {
+    let parse = |name: String| EventType::parse(&name).map(|known| known.as_str().to_owned());
+    let parsed: Option<Vec<String>> = names.into_iter().map(parse).collect();
+    parsed
+        .filter(|types| types.len() <= MAX_LISTED)
+        .ok_or_else(|| {
+            let detail = format!("`types` lists at most {MAX_LISTED} types of events.");
+            Problem::with(Code::InvalidFilter, detail)
+        })
+}
+
+impl TryFrom<EventFilter> for RecordFilter {
+    type Error = Problem;
+
+    fn try_from(filter: EventFilter) -> Result<Self, Problem> {
+        Ok(Self {
+            types: filter.types.map(types).transpose()?,
+            range: range(filter.range)?,
+            user_id: filter.user_id,
+            region: word(filter.region)?,
+            ..Self::default()
+        })
+    }
+}
+
+impl TryFrom<PageviewFilter> for RecordFilter {
+    type Error = Problem;
+
+    fn try_from(filter: PageviewFilter) -> Result<Self, Problem> {
+        Ok(Self {
+            range: range(filter.range)?,
+            user_id: filter.user_id,
+            region: word(filter.region)?,
+            ..Self::default()
+        })
+    }
+}
+
+impl TryFrom<PurchaseFilter> for RecordFilter {
+    type Error = Problem;
+
+    fn try_from(filter: PurchaseFilter) -> Result<Self, Problem> {
+        Ok(Self {
+            types: None,
+            range: range(filter.range)?,
+            user_id: filter.user_id,
+            product_id: word(filter.product_id)?,
+            category: word(filter.category)?,
+            region: word(filter.region)?,
+        })
+    }
+}
+
+impl TryFrom<ProductFilter> for RecordFilter {
+    type Error = Problem;
+
+    fn try_from(filter: ProductFilter) -> Result<Self, Problem> {
+        Ok(Self {
+            category: word(filter.category)?,
+            ..Self::default()
+        })
+    }
+}

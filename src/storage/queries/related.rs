@@ -1,0 +1,111 @@
+//! What belongs to records, for many at once; always within one tenant.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use super::records::{RecordFilter, events, products, purchases, refunds, users};
+use crate::domain::tenant::TenantId;
+use crate::storage::StorageError;
+use crate::storage::entity::{event, product, purchase, refund, user, user_agent};
+
+/// Where an event lies: its time and its id.
+pub type EventPlace = (DateTime<Utc>, Uuid);
+
+/// The events at these places, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn events_at(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    places: &[EventPlace],
+) -> Result<Vec<event::Model>, StorageError> {
+    use event::Column;
+    let select = events(tenant, &RecordFilter::default());
+    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
+    Ok(select.all(db).await?)
+}
+
+/// The purchases of the events at these places, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn purchases_of(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    places: &[EventPlace],
+) -> Result<Vec<purchase::Model>, StorageError> {
+    use purchase::Column;
+    let select = purchases(tenant, &RecordFilter::default());
+    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
+    Ok(select.all(db).await?)
+}
+
+/// The refunds of the events at these places, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn refunds_of(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    places: &[EventPlace],
+) -> Result<Vec<refund::Model>, StorageError> {
+    use refund::Column;
+    let select = refunds(tenant, &RecordFilter::default());
+    let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
+    Ok(select.all(db).await?)
+}
+
+/// One of the places, and between the first and the last, which leaves partitions out.
+fn at_places(time: impl ColumnTrait, id: impl ColumnTrait, places: &[EventPlace]) -> SimpleExpr {
+    let first = places.iter().map(|(at, _)| *at).min().unwrap_or_default();
+    let last = places.iter().map(|(at, _)| *at).max().unwrap_or_default();
+    Expr::tuple([time.into_expr(), id.into_expr()])
+        .in_tuples(places.iter().copied())
+        .and(time.between(first, last))
+}
+
+/// The users with these ids, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn users_with(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<user::Model>, StorageError> {
+    let select = users(tenant).filter(user::Column::UserId.is_in(ids.iter().copied()));
+    Ok(select.all(db).await?)
+}
+
+/// The products with these ids, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn products_with(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    ids: &[String],
+) -> Result<Vec<product::Model>, StorageError> {
+    let select = products(tenant, &RecordFilter::default());
+    let select = select.filter(product::Column::ProductId.is_in(ids));
+    Ok(select.all(db).await?)
+}
+
+/// The user agents with these ids, in one statement.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn user_agents_with(
+    db: &DatabaseConnection,
+    tenant: TenantId,
+    ids: &[i64],
+) -> Result<Vec<user_agent::Model>, StorageError> {
+    use user_agent::Column;
+    let select = user_agent::Entity::find()
+        .filter(Column::TenantId.eq(tenant.0))
+        .filter(Column::UserAgentId.is_in(ids.iter().copied()));
+    Ok(select.all(db).await?)
+}
