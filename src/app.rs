@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::ingest::log::stream::StreamError;
 use crate::jobs;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
@@ -35,7 +36,7 @@ const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(7 * 24);
 pub enum Role {
     /// Serves the API.
     Api,
-    /// Runs the jobs.
+    /// Runs the jobs, and stores what lies in the streams.
     Worker,
     /// Both.
     All,
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The URL of Redis.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
+    /// The Redis that is to keep events.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// An address to listen on.
     #[error("cannot listen on {address} ({error}); choose another address with {variable}")]
     Listen {
@@ -105,8 +109,8 @@ impl App {
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
-        let redis_url = config.database.redis_url();
-        let services = Services::build(home.url(), redis_url, clock).await?;
+        let mode = config.ingest_mode();
+        let services = Services::build(home.url(), &config, mode, clock).await?;
         let Services {
             db,
             clock,
@@ -166,12 +170,16 @@ impl App {
             role,
             config,
             home,
-            services,
+            mut services,
             state,
             api,
             operations,
             stop,
         } = self;
+        let prepared = CancellationToken::new();
+        if role != Role::Api {
+            services.consume(prepared.clone());
+        }
         let preparing = prepare(
             home.url().to_owned(),
             config,
@@ -180,6 +188,7 @@ impl App {
             services.clock.clone(),
             Arc::clone(&services.memory),
             state.readiness.clone(),
+            prepared,
         );
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
         let operations_router = http::operations_router(state.clone());
@@ -234,12 +243,14 @@ async fn prepare(
     clock: Clock,
     memory: Arc<WriteMemory>,
     readiness: Readiness,
+    prepared: CancellationToken,
 ) {
     while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
     readiness.set_prepared();
+    prepared.cancel();
     tracing::info!("ready");
     if role != Role::Api {
         tokio::join!(

@@ -1,7 +1,8 @@
 //! Events in: parse → validate → log → store → publish.
 //!
 //! [`parse`] tells fields apart, [`validate`] judges them, [`log`] makes them durable. Each event
-//! is judged on its own: the good ones of a batch are kept. The answer is given after the commit.
+//! is judged on its own: the good ones of a batch are kept. The answer is given when they are
+//! durable: committed, or appended to a stream that [`writer`] stores from.
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
@@ -21,8 +22,9 @@ use crate::domain::event::Event;
 use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
 use crate::telemetry::metrics::Metrics;
-use log::{DirectLog, Written};
+use log::{Appended, Durability, Log, Written};
 use parse::Draft;
+pub(crate) use writer::Writer;
 
 /// How many events a batch may hold.
 pub const MAX_EVENTS: usize = 2_500;
@@ -140,6 +142,8 @@ impl From<Rejection> for Receipt {
 pub struct Receipts {
     /// Names the batch in logs.
     pub batch_id: Uuid,
+    /// What "accepted" is worth.
+    pub durability: Durability,
     /// In the order of the events.
     pub receipts: Vec<Receipt>,
 }
@@ -162,7 +166,7 @@ impl Receipts {
     reason = "channels have nothing to show"
 )]
 pub struct Ingest {
-    log: DirectLog,
+    log: Log,
     clock: Clock,
     metrics: Metrics,
 }
@@ -170,7 +174,7 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(log: Log, clock: Clock, metrics: Metrics) -> Self {
         Self {
             log,
             clock,
@@ -222,7 +226,11 @@ impl Ingest {
                 }
             }
         }
-        let mut written = self.log.append(batch).await?.into_iter();
+        let Appended {
+            written,
+            durability,
+        } = self.log.append(batch).await?;
+        let mut written = written.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
             Ok(id) => {
                 let written = written.next().expect("the log answers for each event");
@@ -232,10 +240,17 @@ impl Ingest {
         });
         let receipts = Receipts {
             batch_id,
+            durability,
             receipts: receipts.collect(),
         };
         self.count(&receipts);
         Ok(receipts)
+    }
+
+    /// The log that it writes to.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     fn count(&self, receipts: &Receipts) {

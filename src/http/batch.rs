@@ -33,6 +33,7 @@ pub(super) async fn take(
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer {
     batch_id: Uuid,
+    durability: &'static str,
     accepted: usize,
     duplicates: usize,
     conflicts: usize,
@@ -57,6 +58,7 @@ impl From<Receipts> for Answer {
     fn from(receipts: Receipts) -> Self {
         Self {
             batch_id: receipts.batch_id,
+            durability: receipts.durability.name(),
             accepted: receipts.count(Status::Accepted),
             duplicates: receipts.count(Status::Duplicate),
             conflicts: receipts.count(Status::Conflict),

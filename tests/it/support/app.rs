@@ -7,7 +7,9 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
-use tidewater::config::{AccessConfig, Config, DatabaseConfig, HttpConfig, LogConfig};
+use tidewater::config::{
+    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode, LogConfig,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{KEY, Subscription, TestDb};
@@ -181,6 +183,14 @@ fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         },
         access: AccessConfig {
             bootstrap_key: Some(secret(KEY)),
+        },
+        ingest: IngestConfig {
+            mode: Some(IngestMode::Direct),
+            stream_partitions: 4,
+            stream_max_mib: 64,
+            stream_claim_seconds: 1,
+            stream_allow_volatile: true,
+            stream_durability: None,
         },
         logs: LogConfig {
             filter: "off".into(),
