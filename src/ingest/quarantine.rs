@@ -211,7 +211,7 @@ impl Ingest {
             let warnings = note.map(|what| Placed { position, what });
             batch.warnings.extend(warnings);
         }
-        self.log.append(batch).await
+        Ok(self.log.append(batch).await?.written)
     }
 
     /// Marks held events as not wanted, the oldest first, [`MAX_AT_ONCE`] at the most; says how

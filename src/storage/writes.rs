@@ -15,6 +15,7 @@
 //! comes last but for the rollups, whose rows all writers share anyway.
 
 mod copy;
+pub mod entries;
 pub mod event_schemas;
 mod facts;
 mod idempotency;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
-    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, LogConfig,
+    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode, LogConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -199,6 +199,12 @@ fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             bootstrap_key: Some(secret(KEY)),
         },
         ingest: IngestConfig {
+            mode: Some(IngestMode::Direct),
+            stream_partitions: 4,
+            stream_max_mib: 64,
+            stream_claim_seconds: 1,
+            stream_allow_volatile: true,
+            stream_durability: None,
             idempotency_days: 7,
             quarantine_days: 90,
             // Tests count events.
