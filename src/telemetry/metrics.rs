@@ -48,6 +48,8 @@ metrics! {
     /// Events by what became of them.
     events_conflict: Counter = "tidewater_ingest_events_total" ["status" = "conflict"],
     /// Events by what became of them.
+    events_quarantined: Counter = "tidewater_ingest_events_total" ["status" = "quarantined"],
+    /// Events by what became of them.
     events_rejected: Counter = "tidewater_ingest_events_total" ["status" = "rejected"],
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
