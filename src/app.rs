@@ -12,15 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, keys};
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::ingest::{Ingest, canary};
 use crate::jobs;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 use crate::storage::embedded::EmbeddedError;
 use crate::storage::writes::WriteMemory;
 use crate::storage::{Db, StorageError, schema};
+use crate::telemetry::metrics::Metrics;
 
 pub use home::Home;
 pub use services::Services;
@@ -28,7 +30,6 @@ pub use services::Services;
 /// How long requests may go on after the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
-const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -172,15 +173,21 @@ impl App {
             operations,
             stop,
         } = self;
-        let preparing = prepare(
-            home.url().to_owned(),
-            config,
+        let chores = Chores {
             role,
-            services.db.clone(),
-            services.clock.clone(),
-            Arc::clone(&services.memory),
-            state.readiness.clone(),
-        );
+            config: config.ingest.clone(),
+            db: services.db.clone(),
+            clock: services.clock.clone(),
+            metrics: services.metrics.clone(),
+            memory: Arc::clone(&services.memory),
+            ingest: services.ingest.clone(),
+        };
+        let url = home.url().to_owned();
+        let readiness = state.readiness.clone();
+        let preparing = async move {
+            prepare(&url, &config.access, &chores, &readiness).await;
+            chores.run().await;
+        };
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
         let operations_router = http::operations_router(state.clone());
         let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
@@ -224,40 +231,72 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
     })
 }
 
-/// Brings the schema up and stores the first key, as soon as the database lets us; then does the
-/// jobs, if that is our role.
-async fn prepare(
-    url: String,
-    config: Config,
+/// What is done behind the requests.
+struct Chores {
     role: Role,
+    config: IngestConfig,
     db: Db,
     clock: Clock,
+    metrics: Metrics,
     memory: Arc<WriteMemory>,
-    readiness: Readiness,
-) {
-    while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
+    ingest: Ingest,
+}
+
+impl Chores {
+    /// Does, for ever, what is this role's.
+    async fn run(self) {
+        let Self {
+            role,
+            config,
+            db,
+            clock,
+            metrics,
+            memory,
+            ingest,
+        } = self;
+        let jobs = async {
+            if role == Role::Api {
+                return;
+            }
+            let window = Duration::from_hours(24 * u64::from(config.idempotency_days));
+            tokio::join!(
+                jobs::partitions::run(db.clone(), clock.clone()),
+                jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
+                jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
+                jobs::watermark::run(db.clone(), metrics),
+            );
+        };
+        let canary = async {
+            if role == Role::Worker {
+                return;
+            }
+            let interval = Duration::from_secs(config.canary_seconds.into());
+            let objective = Duration::from_millis(config.canary_objective_ms.into());
+            canary::run(ingest, db.clone(), interval, objective).await;
+        };
+        tokio::join!(jobs, canary);
+    }
+}
+
+/// Brings the schema up and stores the first key, as soon as the database lets us.
+async fn prepare(url: &str, access: &AccessConfig, chores: &Chores, readiness: &Readiness) {
+    while let Err(error) = prepare_once(url, access, &chores.db, &chores.clock).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
     readiness.set_prepared();
     tracing::info!("ready");
-    if role != Role::Api {
-        tokio::join!(
-            jobs::partitions::run(db.clone(), clock.clone()),
-            jobs::idempotency::run(db, memory, IDEMPOTENCY_WINDOW, clock),
-        );
-    }
 }
 
 async fn prepare_once(
     url: &str,
-    config: &Config,
+    access: &AccessConfig,
     db: &Db,
     clock: &Clock,
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
     jobs::partitions::once(db, clock).await?;
-    if let Some(key) = config.access.bootstrap_key() {
+    if let Some(key) = access.bootstrap_key() {
         keys::bootstrap(db, key.reveal(), clock.now()).await?;
     }
     Ok(())

@@ -3,3 +3,5 @@
 
 pub mod idempotency;
 pub mod partitions;
+pub mod quarantine;
+pub mod watermark;

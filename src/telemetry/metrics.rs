@@ -51,10 +51,38 @@ metrics! {
     events_quarantined: Counter = "tidewater_ingest_events_total" ["status" = "quarantined"],
     /// Events by what became of them.
     events_rejected: Counter = "tidewater_ingest_events_total" ["status" = "rejected"],
+    /// Events whose properties do not fit the schema of their type, by what the schema's mode made
+    /// of them.
+    schema_violations_warned: Counter = "tidewater_ingest_schema_violations_total" ["mode" = "warn"],
+    /// Events whose properties do not fit the schema of their type, by what the schema's mode made
+    /// of them.
+    schema_violations_enforced: Counter = "tidewater_ingest_schema_violations_total" ["mode" = "enforce"],
+    /// Events quarantined because their tenant has as many types of events as it can have.
+    event_types_refused: Counter = "tidewater_ingest_event_types_refused_total",
+    /// Events rejected because the quarantine of their tenant is full.
+    quarantine_full: Counter = "tidewater_quarantine_full_total",
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_held: Counter = "tidewater_quarantine_expired_total" ["state" = "held"],
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_replayed: Counter = "tidewater_quarantine_expired_total" ["state" = "replayed"],
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_discarded: Counter = "tidewater_quarantine_expired_total" ["state" = "discarded"],
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
+    /// Events that a transaction stored.
+    ingest_transaction_events: Histogram = "tidewater_ingest_transaction_events",
+    /// How long the commit at the end of a transaction took, in seconds.
+    ingest_commit_seconds: Histogram = "tidewater_ingest_commit_seconds",
+    /// Transactions begun again because another process had claimed one of their ids.
+    ingest_collisions: Counter = "tidewater_ingest_collisions_total",
+    /// How long it took from sending an event of our own until a question found it, in seconds.
+    ingest_canary_seconds: Histogram = "tidewater_ingest_canary_seconds",
+    /// Seconds since the newest event that is stored was received, of all tenants.
+    ingest_watermark_age_seconds: Gauge = "tidewater_ingest_watermark_age_seconds",
     /// Transactions that failed and were tried again, split or given up.
     ingest_failures: Counter = "tidewater_ingest_failures_total",
+    /// Links of two ids that were left out because they would have made too large a user.
+    identity_refused: Counter = "tidewater_identity_refused_total",
     /// Kibibytes of events that wait to be stored.
     ingest_queue_kib: Gauge = "tidewater_ingest_queue_kib",
     /// Statements that read from the database, and how long each took, in seconds.
@@ -84,6 +112,11 @@ impl Default for Metrics {
         ];
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+            .and_then(|builder| {
+                let events = Matcher::Suffix("_transaction_events".to_owned());
+                builder
+                    .set_buckets_for_metric(events, &[1.0, 10.0, 100.0, 1e3, 2.5e3, 5e3, 1e4, 2e4])
+            })
             .expect("the buckets are not empty")
             .build_recorder();
         Self::register(&recorder)
