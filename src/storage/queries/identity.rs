@@ -1,5 +1,6 @@
 //! Who is who? The ids that are one user, and the user that an id stands for.
 
+use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -10,19 +11,19 @@ use crate::storage::entity::user;
 
 /// All ids of one user, by the keys of `user_alias` and `user_alias_canonical`. An array, made once
 /// for the statement, so that indexes of users can be searched for it.
-const IDS_OF: &str = "ANY(ARRAY(
+const IDS_OF: &str = "ARRAY(
     WITH canonical AS (
         SELECT coalesce((SELECT canonical_id FROM user_alias
                          WHERE tenant_id = $1 AND user_id = $2), $2) AS canonical_id)
     SELECT canonical_id FROM canonical
     UNION ALL
-    SELECT user_id FROM user_alias JOIN canonical USING (canonical_id) WHERE tenant_id = $1))";
+    SELECT user_id FROM user_alias JOIN canonical USING (canonical_id) WHERE tenant_id = $1)";
 
 /// Whether a column holds any of the ids of the user whom this id stands for.
 pub(super) fn is_of(column: impl ColumnTrait, tenant: TenantId, id: Uuid) -> SimpleExpr {
     let values: [Value; 2] = [tenant.0.into(), id.into()];
     let ids = Expr::cust_with_values(IDS_OF, values);
-    column.into_expr().eq(ids)
+    column.into_expr().eq(PgFunc::any(ids))
 }
 
 /// Whether a row of `"user"` is nobody else's.

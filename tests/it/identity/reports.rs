@@ -93,7 +93,7 @@ async fn what_a_visitor_did_becomes_what_the_user_did_and_the_reports_follow() {
             "byVisitor": {"totalCount": 1, "nodes": [{"pageUrl": "/mug", "user": {"userId": u1}}]},
             "byUser": {"totalCount": 1},
             "purchases": {"totalCount": 1},
-            "events": {"totalCount": 1},
+            "events": {"totalCount": 2},
             "event": {"userId": v1, "user": {"externalId": "u1"}, "purchases": [{"user": {"userId": u1}}]},
             "users": {"totalCount": 2, "nodes": both.map(|id| json!({"userId": id, "mergedIds": merged_ids(id)}))},
         })
