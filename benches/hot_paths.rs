@@ -1,4 +1,5 @@
-//! The hot paths of one core: reading a batch, cutting a year into buckets, moving a window.
+//! The hot paths of one core: reading a batch, telling bots, cutting a year into buckets, moving a
+//! window.
 
 #![allow(
     missing_docs,
@@ -15,9 +16,10 @@ use serde_json::json;
 use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
 use tidewater::domain::money::Currency;
 use tidewater::domain::tenant::{Sender, TenantId};
+use tidewater::ingest::bots::is_bot;
 use tidewater::ingest::judge;
 use tidewater::ingest::parse::parse_batch;
-
+use tidewater::ingest::rules::Verdict;
 use tidewater::realtime::window::SlidingWindow;
 use uuid::Uuid;
 
@@ -51,8 +53,34 @@ fn reading(criterion: &mut Criterion) {
             let drafts = parse_batch(black_box(&body)).expect("a good batch").drafts;
             let judged = drafts
                 .into_iter()
-                .map(|draft| judge(draft, &sender, received_at, Uuid::nil));
+                .map(|draft| judge(draft, &sender, received_at, Uuid::nil, |_| Verdict::Pass));
             judged.collect::<Vec<_>>()
+        });
+    });
+    group.finish();
+}
+
+fn bots(criterion: &mut Criterion) {
+    let program = |n: usize| {
+        format!(
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{n}.0.0.0 Safari/537.36"
+        )
+    };
+    let programs: Vec<_> = (0..500).map(program).collect();
+    let mut group = criterion.benchmark_group("500 programs");
+    group.throughput(Throughput::Elements(500));
+    group.bench_function("the list alone (baseline)", |bencher| {
+        bencher.iter(|| {
+            let known = |text: &&String| iscrawl::crawler_info(text).is_some();
+            black_box(&programs).iter().filter(known).count()
+        });
+    });
+    group.bench_function("is it a bot", |bencher| {
+        bencher.iter(|| {
+            black_box(&programs)
+                .iter()
+                .filter(|text| is_bot(text))
+                .count()
         });
     });
     group.finish();
@@ -90,5 +118,5 @@ fn window(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, reading, buckets, window);
+criterion_group!(benches, reading, bots, buckets, window);
 criterion_main!(benches);

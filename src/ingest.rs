@@ -5,11 +5,16 @@
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
+pub mod bots;
 mod judge;
 pub mod log;
 pub mod parse;
 mod poison;
 pub mod properties;
+pub mod quarantine;
+mod receipts;
+pub mod rules;
+pub mod schemas;
 mod validate;
 mod writer;
 
@@ -18,11 +23,14 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Clock;
 use crate::domain::batch::{Batch, Placed, Refusal};
+use crate::domain::event::Event;
 use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
+use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
 use log::{DirectLog, Written};
 use parse::Draft;
+use rules::RulesCache;
 
 pub use judge::{Judged, Kept, Rejection, SentId, judge};
 
@@ -48,6 +56,8 @@ pub enum Status {
     Quarantined,
     /// Not kept; sending the same again will not help.
     Rejected,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 impl Status {
@@ -60,6 +70,7 @@ impl Status {
             Self::Conflict => "conflict",
             Self::Quarantined => "quarantined",
             Self::Rejected => "rejected",
+            Self::Pending => "pending",
         }
     }
 }
@@ -98,6 +109,17 @@ impl Receipt {
 }
 
 impl Receipt {
+    /// With what there is to say of an event that was stored nevertheless.
+    fn or_warned(self, warning: Option<Refusal>) -> Self {
+        match warning {
+            Some(warning) if self.code.is_none() => Self {
+                event_id: self.event_id,
+                ..Self::refused(self.status, warning)
+            },
+            _ => self,
+        }
+    }
+
     fn refused(status: Status, refusal: Refusal) -> Self {
         Self {
             event_id: refusal.event_id,
@@ -136,7 +158,9 @@ impl Receipts {
     reason = "channels have nothing to show"
 )]
 pub struct Ingest {
+    db: Db,
     log: DirectLog,
+    rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
 }
@@ -144,8 +168,10 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(db: Db, log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
         Self {
+            rules: RulesCache::new(db.clone(), metrics.clone()),
+            db,
             log,
             clock,
             metrics,
@@ -174,11 +200,20 @@ impl Ingest {
             warnings: Vec::new(),
         };
         let batch_id = batch.id;
+        let rules = self.rules.of(sender.tenant).await?;
+        let check = |event: &Event| rules.check(event);
         let mut judged = Vec::with_capacity(drafts.len());
         for (position, draft) in (0..).zip(drafts) {
-            match judge(draft, sender, received_at, || new_id(received_at)) {
+            let spare_id = || new_id(received_at);
+            match rules.bounded(judge(draft, sender, received_at, spare_id, check)) {
                 Judged::Good(what) => {
-                    judged.push(Ok(what.id));
+                    judged.push(Ok((what.id, None)));
+                    batch.events.push(Placed { position, what });
+                }
+                Judged::Warned(event, what) => {
+                    judged.push(Ok((event.id, Some(what.clone()))));
+                    batch.warnings.push(Placed { position, what });
+                    let what = event;
                     batch.events.push(Placed { position, what });
                 }
                 Judged::Held(what) => {
@@ -194,9 +229,9 @@ impl Ingest {
         }
         let mut written = self.log.append(batch).await?.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
-            Ok(id) => {
+            Ok((id, warning)) => {
                 let written = written.next().expect("the log answers for each event");
-                Receipt::of(id, written)
+                Receipt::of(id, written).or_warned(warning)
             }
             Err(receipt) => receipt,
         });

@@ -190,7 +190,7 @@ impl Totals {
                 Status::Duplicate => &mut self.duplicates,
                 Status::Conflict => &mut self.conflicts,
                 Status::Quarantined => &mut self.quarantined,
-                Status::Rejected => &mut self.rejected,
+                Status::Rejected | Status::Pending => &mut self.rejected,
             };
             *counter += 1;
             let is_stored = matches!(receipt.status, Status::Accepted | Status::Duplicate);

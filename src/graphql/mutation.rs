@@ -1,6 +1,8 @@
-//! What can be changed: events and the catalogue.
+//! What can be changed: events, the catalogue, the schemas of events, and what is in quarantine.
 
-use async_graphql::{Context, Object, Result};
+mod intake;
+
+use async_graphql::{Context, MergedObject, Object, Result};
 
 use super::context::ContextExt;
 use super::types::ingest::{EventInput, IngestPayload};
@@ -12,11 +14,14 @@ use crate::ingest::MAX_EVENTS;
 use crate::ingest::parse::parse_one;
 
 /// What can be changed.
+#[derive(MergedObject, Default)]
+pub struct Mutation(ShopMutations, intake::IntakeMutations);
+
 #[derive(Default)]
-pub struct Mutation;
+struct ShopMutations;
 
 #[Object]
-impl Mutation {
+impl ShopMutations {
     /// Stores events, as `POST /v1/batch` does: each is judged on its own, and the receipts come
     /// when what is accepted is durable.
     async fn ingest_events(

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::parse::Draft;
+use super::rules::{Breach, Verdict};
 use super::validate::validate;
 use crate::domain::batch::{Held, Protocol, Refusal};
 use crate::domain::event::Event;
@@ -14,7 +15,7 @@ use crate::domain::tenant::{Sender, TenantId};
 use crate::error::Code;
 
 /// How many bytes of a sender's words a judgement repeats.
-const MAX_REPEATED: usize = 256;
+const MAX_REPEATED: usize = 512;
 
 /// What an event is.
 #[allow(
@@ -25,6 +26,8 @@ const MAX_REPEATED: usize = 256;
 pub enum Judged {
     /// It can be stored.
     Good(Event),
+    /// It breaks a rule of its tenant, which says that it is to be stored nevertheless.
+    Warned(Event, Refusal),
     /// It breaks a rule, and is kept as it was sent.
     Held(Held),
     /// It is not kept: no object, or over a limit.
@@ -137,21 +140,32 @@ impl Rejection {
 }
 
 /// Judges an event that was sent. `spare_id` becomes its id if it has none. `received_at` corrects
-/// clocks that are off: for an event out of quarantine it is the time that it first came.
+/// clocks that are off: for an event out of quarantine it is the time that it first came. `check` is
+/// what the tenant's rules say.
 pub fn judge(
     draft: Result<Draft<'_>, Rejection>,
     sender: &Sender,
     received_at: DateTime<Utc>,
     spare_id: impl FnOnce() -> Uuid,
+    check: impl FnOnce(&Event) -> Verdict,
 ) -> Judged {
     let judged = draft.and_then(|draft| {
         let event = validate(&draft, sender, received_at, spare_id);
-        event.map_err(|rejection| draft.kept_with(rejection))
+        let event = event.map_err(|rejection| draft.kept_with(rejection))?;
+        match check(&event) {
+            Verdict::Pass => Ok(Judged::Good(event)),
+            Verdict::Warn(breach) => {
+                let refusal = breach.refusal(Some(event.id));
+                Ok(Judged::Warned(event, refusal))
+            }
+            Verdict::Hold(Breach {
+                code,
+                path,
+                message,
+            }) => Err(draft.kept_with(Rejection::with(code, path, message))),
+        }
     });
-    match judged {
-        Ok(event) => Judged::Good(event),
-        Err(rejection) => rejection.judged(sender),
-    }
+    judged.unwrap_or_else(|rejection| rejection.judged(sender))
 }
 
 /// Follows from what was sent, so that the same sent again is held once.

@@ -6,8 +6,11 @@ use super::Reports;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{
+    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+};
 use crate::storage::queries::page::{self, Paged};
+use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{identity, records, related};
 
 pub use crate::storage::queries::identity::{Merged, Named};
@@ -17,43 +20,66 @@ pub use crate::storage::queries::related::EventPlace;
 
 /// A kind of record that is listed.
 pub trait Listed: Paged {
+    /// Which of them.
+    type Filter: Clone + Send + Sync + 'static;
+
     /// Every record that passes the filter.
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self>;
+    fn select(tenant: TenantId, filter: &Self::Filter) -> records::Selection<Self>;
 }
 
 impl Listed for event::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::events(tenant, filter)
     }
 }
 
 impl Listed for pageview::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::pageviews(tenant, filter)
     }
 }
 
 impl Listed for purchase::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::purchases(tenant, filter)
     }
 }
 
 impl Listed for refund::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::refunds(tenant, filter)
     }
 }
 
 impl Listed for user::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, _: &RecordFilter) -> records::Selection<Self> {
         records::users(tenant)
     }
 }
 
 impl Listed for product::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::products(tenant, filter)
+    }
+}
+
+impl Listed for quarantine::Entity {
+    type Filter = QuarantineFilter;
+
+    fn select(tenant: TenantId, filter: &QuarantineFilter) -> records::Selection<Self> {
+        quarantined(tenant, filter)
     }
 }
 
@@ -65,7 +91,7 @@ impl Reports {
     pub async fn page<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
         request: &PageRequest,
     ) -> Result<Page<E::Model>, Problem>
     where
@@ -75,7 +101,7 @@ impl Reports {
         if !cursors.all(|place| E::fits(place)) {
             return Err(Code::InvalidCursor.into());
         }
-        let select = E::select(tenant, filter);
+        let select = E::select(tenant, &self.widened(tenant, filter).await?);
         Ok(page::page(self.db.reads(), select, request).await?)
     }
 
@@ -86,12 +112,26 @@ impl Reports {
     pub async fn count<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
     ) -> Result<u64, Problem>
     where
         E::Model: Sync,
     {
-        Ok(page::count(self.db.reads(), E::select(tenant, filter)).await?)
+        let select = E::select(tenant, &self.widened(tenant, filter).await?);
+        Ok(page::count(self.db.reads(), select).await?)
+    }
+
+    /// The same filter, of all ids of the users whom its ids stand for.
+    async fn widened(
+        &self,
+        tenant: TenantId,
+        filter: &RecordFilter,
+    ) -> Result<RecordFilter, StorageError> {
+        let mut filter = filter.clone();
+        if let Some(ids) = &mut filter.user_ids {
+            *ids = identity::members(self.db.reads(), tenant, ids).await?;
+        }
+        Ok(filter)
     }
 
     /// The event that its sender calls so.

@@ -15,12 +15,14 @@
 //! comes last but for the rollups, whose rows all writers share anyway.
 
 mod copy;
+pub mod event_schemas;
 mod facts;
 mod idempotency;
 mod identity;
 mod intake;
 pub mod keys;
 pub mod products;
+pub mod quarantine;
 mod rollups;
 pub mod tenants;
 mod user_days;
@@ -128,6 +130,8 @@ pub struct Stored {
     pub ids_not_joined: usize,
     /// How often it was begun again because others were faster.
     pub collisions: usize,
+    /// How long the commit itself took.
+    pub commit: StdDuration,
 }
 
 /// What a process remembers between batches; all of it can be rebuilt.
@@ -306,7 +310,9 @@ async fn attempt(
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }
+    let committing = tokio::time::Instant::now();
     transaction.commit().await?;
+    let commit = committing.elapsed();
 
     let mut transaction_id = 0;
     if let Some((segment, entries)) = claimed {
@@ -323,5 +329,6 @@ async fn attempt(
         sales,
         ids_not_joined,
         collisions: 0,
+        commit,
     }))
 }

@@ -97,6 +97,8 @@ pub(in crate::graphql) enum ReceiptStatus {
     Quarantined,
     /// Not kept; sending the same again will not help.
     Rejected,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 /// What the sender gets for one event.
