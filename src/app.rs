@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, keys};
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::ingest::{Ingest, canary};
 use crate::jobs;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
@@ -172,16 +173,21 @@ impl App {
             operations,
             stop,
         } = self;
-        let preparing = prepare(
-            home.url().to_owned(),
-            config,
+        let chores = Chores {
             role,
-            services.db.clone(),
-            services.clock.clone(),
-            Arc::clone(&services.memory),
-            services.metrics.clone(),
-            state.readiness.clone(),
-        );
+            config: config.ingest.clone(),
+            db: services.db.clone(),
+            clock: services.clock.clone(),
+            metrics: services.metrics.clone(),
+            memory: Arc::clone(&services.memory),
+            ingest: services.ingest.clone(),
+        };
+        let url = home.url().to_owned();
+        let readiness = state.readiness.clone();
+        let preparing = async move {
+            prepare(&url, &config.access, &chores, &readiness).await;
+            chores.run().await;
+        };
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
         let operations_router = http::operations_router(state.clone());
         let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
@@ -225,43 +231,72 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
     })
 }
 
-/// Brings the schema up and stores the first key, as soon as the database lets us; then does the
-/// jobs, if that is our role.
-async fn prepare(
-    url: String,
-    config: Config,
+/// What is done behind the requests.
+struct Chores {
     role: Role,
+    config: IngestConfig,
     db: Db,
     clock: Clock,
-    memory: Arc<WriteMemory>,
     metrics: Metrics,
-    readiness: Readiness,
-) {
-    while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
+    memory: Arc<WriteMemory>,
+    ingest: Ingest,
+}
+
+impl Chores {
+    /// Does, for ever, what is this role's.
+    async fn run(self) {
+        let Self {
+            role,
+            config,
+            db,
+            clock,
+            metrics,
+            memory,
+            ingest,
+        } = self;
+        let jobs = async {
+            if role == Role::Api {
+                return;
+            }
+            let window = Duration::from_hours(24 * u64::from(config.idempotency_days));
+            tokio::join!(
+                jobs::partitions::run(db.clone(), clock.clone()),
+                jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
+                jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
+                jobs::watermark::run(db.clone(), metrics),
+            );
+        };
+        let canary = async {
+            if role == Role::Worker {
+                return;
+            }
+            let interval = Duration::from_secs(config.canary_seconds.into());
+            let objective = Duration::from_millis(config.canary_objective_ms.into());
+            canary::run(ingest, db.clone(), interval, objective).await;
+        };
+        tokio::join!(jobs, canary);
+    }
+}
+
+/// Brings the schema up and stores the first key, as soon as the database lets us.
+async fn prepare(url: &str, access: &AccessConfig, chores: &Chores, readiness: &Readiness) {
+    while let Err(error) = prepare_once(url, access, &chores.db, &chores.clock).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
     readiness.set_prepared();
     tracing::info!("ready");
-    if role != Role::Api {
-        let window = Duration::from_hours(24 * u64::from(config.ingest.idempotency_days));
-        tokio::join!(
-            jobs::partitions::run(db.clone(), clock.clone()),
-            jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
-            jobs::quarantine::run(db, metrics, config.ingest.quarantine_days, clock),
-        );
-    }
 }
 
 async fn prepare_once(
     url: &str,
-    config: &Config,
+    access: &AccessConfig,
     db: &Db,
     clock: &Clock,
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
     jobs::partitions::once(db, clock).await?;
-    if let Some(key) = config.access.bootstrap_key() {
+    if let Some(key) = access.bootstrap_key() {
         keys::bootstrap(db, key.reveal(), clock.now()).await?;
     }
     Ok(())

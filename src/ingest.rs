@@ -6,6 +6,7 @@
 //! and realtime.
 
 pub mod bots;
+pub mod canary;
 mod judge;
 pub mod log;
 pub mod parse;
@@ -18,6 +19,8 @@ pub mod schemas;
 mod validate;
 mod writer;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -28,6 +31,7 @@ use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
+use canary::{Flight, Perch};
 use log::{DirectLog, Written};
 use parse::Draft;
 use rules::RulesCache;
@@ -163,6 +167,7 @@ pub struct Ingest {
     rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
+    perch: Arc<Perch>,
 }
 
 impl Ingest {
@@ -175,7 +180,14 @@ impl Ingest {
             log,
             clock,
             metrics,
+            perch: Arc::default(),
         }
+    }
+
+    /// How the latest canary fared.
+    #[must_use]
+    pub fn latest_flight(&self) -> Option<Flight> {
+        self.perch.latest()
     }
 
     /// Judges and stores a batch; returns when what is accepted is durable.

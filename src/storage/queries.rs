@@ -16,3 +16,4 @@ pub mod restatements;
 pub mod sales;
 pub mod traffic;
 pub mod visitors;
+pub mod watermark;

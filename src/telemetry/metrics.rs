@@ -67,6 +67,16 @@ metrics! {
     quarantine_expired_discarded: Counter = "tidewater_quarantine_expired_total" ["state" = "discarded"],
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
+    /// Events that a transaction stored.
+    ingest_transaction_events: Histogram = "tidewater_ingest_transaction_events",
+    /// How long the commit at the end of a transaction took, in seconds.
+    ingest_commit_seconds: Histogram = "tidewater_ingest_commit_seconds",
+    /// Transactions begun again because another process had claimed one of their ids.
+    ingest_collisions: Counter = "tidewater_ingest_collisions_total",
+    /// How long it took from sending an event of our own until a question found it, in seconds.
+    ingest_canary_seconds: Histogram = "tidewater_ingest_canary_seconds",
+    /// Seconds since the newest event that is stored was received, of all tenants.
+    ingest_watermark_age_seconds: Gauge = "tidewater_ingest_watermark_age_seconds",
     /// Transactions that failed and were tried again, split or given up.
     ingest_failures: Counter = "tidewater_ingest_failures_total",
     /// Links of two ids that were left out because they would have made too large a user.
@@ -100,6 +110,11 @@ impl Default for Metrics {
         ];
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+            .and_then(|builder| {
+                let events = Matcher::Suffix("_transaction_events".to_owned());
+                builder
+                    .set_buckets_for_metric(events, &[1.0, 10.0, 100.0, 1e3, 2.5e3, 5e3, 1e4, 2e4])
+            })
             .expect("the buckets are not empty")
             .build_recorder();
         Self::register(&recorder)

@@ -14,6 +14,7 @@ mod identity;
 mod import;
 mod ingest;
 mod live;
+mod load;
 mod quarantine;
 mod receipts;
 mod records;

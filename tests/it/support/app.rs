@@ -201,6 +201,9 @@ fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         ingest: IngestConfig {
             idempotency_days: 7,
             quarantine_days: 90,
+            // Tests count events.
+            canary_seconds: 0,
+            canary_objective_ms: 1_000,
         },
         logs: LogConfig {
             filter: "off".into(),

@@ -13,7 +13,7 @@ pub use app::{TestApp, answer};
 pub use database::TestDb;
 pub use events::{Order, pageview};
 pub use facts::assert_consistent;
-pub use process::{Process, program};
+pub use process::{Process, free_port, program};
 pub use proxy::{Proxy, Side};
 pub use services::services;
 pub use socket::Subscription;
