@@ -13,9 +13,11 @@ use super::feed::{Prepared, Press};
 use super::schedule::{Schedule, Shape};
 use super::*;
 use crate::domain::event::{Event, PAGEVIEW, PURCHASE};
-use crate::domain::tenant::TenantId;
+use crate::domain::money::Currency;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::ingest::parse::parse_batch;
-use crate::ingest::validate::validate;
+use crate::ingest::rules::Verdict;
+use crate::ingest::{Judged, judge};
 
 const CONTENT: Content = Content {
     users: 500,
@@ -75,12 +77,20 @@ fn requests(feed: &Feed, n: usize) -> Vec<Prepared> {
 /// The events of a body, each of which must be good.
 fn judged(body: &[u8]) -> Vec<Event> {
     let received_at = at("2026-03-01T12:10:00Z");
-    let drafts = parse_batch(body).unwrap();
-    let judge = |draft: Result<_, _>| validate(&draft?, TenantId(1), received_at, Uuid::nil);
-    drafts
-        .into_iter()
-        .map(|draft| judge(draft).unwrap())
-        .collect()
+    let drafts = parse_batch(body).unwrap().drafts.into_iter();
+    let sender = Sender {
+        tenant: TenantId(1),
+        zone: chrono_tz::UTC,
+        currency: Currency::from_code("USD").unwrap(),
+    };
+    let judged = drafts.map(|draft| {
+        let judged = judge(draft, &sender, received_at, Uuid::nil, |_| Verdict::Pass);
+        let Judged::Good(event) = judged else {
+            panic!("{judged:?}");
+        };
+        event
+    });
+    judged.collect()
 }
 
 /// What events add up to, each counted once.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user};
+use crate::storage::entity::{event, pageview, product, purchase, quarantine, refund, user};
 
 /// One column of a row's place. Each tells its kind, for a text may look like an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +149,20 @@ impl Paged for product::Entity {
     }
 }
 
+impl Paged for quarantine::Entity {
+    const NEWEST_FIRST: bool = true;
+    fn key() -> Vec<Self::Column> {
+        use quarantine::Column::{QuarantineId, ReceivedAt};
+        vec![ReceivedAt, QuarantineId]
+    }
+    fn place(row: &quarantine::Model) -> Vec<KeyPart> {
+        vec![
+            KeyPart::time(row.received_at),
+            KeyPart::Id(row.quarantine_id),
+        ]
+    }
+}
+
 /// Which rows of a list.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
@@ -220,7 +234,7 @@ where
 }
 
 /// Whether a row lies below (or else above) a place.
-fn beyond<E: Paged>(place: &[KeyPart], below: bool) -> SimpleExpr {
+pub(super) fn beyond<E: Paged>(place: &[KeyPart], below: bool) -> SimpleExpr {
     let columns = E::key();
     let leading = columns[0];
     let leading_value = place[0].value();
