@@ -50,6 +50,12 @@ impl Listed for user::Entity {
     }
 }
 
+impl Listed for user_agent::Entity {
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::user_agents(tenant, filter)
+    }
+}
+
 impl Listed for product::Entity {
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::products(tenant, filter)

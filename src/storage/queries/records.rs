@@ -10,7 +10,7 @@ use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
@@ -30,6 +30,8 @@ pub struct RecordFilter {
     pub category: Option<String>,
     /// Of this region.
     pub region: Option<String>,
+    /// Of bots alone, or of others alone.
+    pub bot: Option<bool>,
 }
 
 /// Narrows a select by a filter that is there.
@@ -68,6 +70,7 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
         within(Column::Timestamp, range)
     });
     let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -131,6 +134,14 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
 #[must_use]
 pub fn users(tenant: TenantId) -> Select<user::Entity> {
     user::Entity::find().filter(user::Column::TenantId.eq(tenant.0))
+}
+
+/// User agents, by the key.
+#[must_use]
+pub fn user_agents(tenant: TenantId, filter: &RecordFilter) -> Select<user_agent::Entity> {
+    use user_agent::Column;
+    let select = user_agent::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot))
 }
 
 /// Products, by the key.
