@@ -14,10 +14,12 @@ use chrono_tz::Tz;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
 use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
-use tidewater::domain::tenant::TenantId;
+use tidewater::domain::money::Currency;
+use tidewater::domain::tenant::{Sender, TenantId};
 use tidewater::ingest::bots::is_bot;
+use tidewater::ingest::judge;
 use tidewater::ingest::parse::parse_batch;
-use tidewater::ingest::validate::validate;
+use tidewater::ingest::rules::Verdict;
 use tidewater::realtime::window::SlidingWindow;
 use uuid::Uuid;
 
@@ -33,6 +35,11 @@ fn reading(criterion: &mut Criterion) {
     let events: Vec<_> = (0..1_000).map(event).collect();
     let body = serde_json::to_vec(&events).expect("plain values serialise");
     let received_at = "2026-06-01T12:00:01Z".parse().expect("a time");
+    let sender = Sender {
+        tenant: TenantId(1),
+        zone: Tz::UTC,
+        currency: Currency::from_code("USD").expect("a currency"),
+    };
     let mut group = criterion.benchmark_group("1,000 pageviews");
     group.throughput(Throughput::Elements(1_000));
     group.bench_function("serde_json to values (baseline)", |bencher| {
@@ -41,12 +48,13 @@ fn reading(criterion: &mut Criterion) {
     group.bench_function("parse", |bencher| {
         bencher.iter(|| parse_batch(black_box(&body)));
     });
-    group.bench_function("parse and validate", |bencher| {
+    group.bench_function("parse and judge", |bencher| {
         bencher.iter(|| {
-            let drafts = parse_batch(black_box(&body)).expect("a good batch");
-            let judge =
-                |draft: Result<_, _>| validate(&draft?, TenantId(1), received_at, Uuid::nil);
-            drafts.into_iter().map(judge).collect::<Vec<_>>()
+            let drafts = parse_batch(black_box(&body)).expect("a good batch").drafts;
+            let judged = drafts
+                .into_iter()
+                .map(|draft| judge(draft, &sender, received_at, Uuid::nil, |_| Verdict::Pass));
+            judged.collect::<Vec<_>>()
         });
     });
     group.finish();

@@ -21,6 +21,7 @@ use crate::reports::Reports;
 use crate::storage::embedded::EmbeddedError;
 use crate::storage::writes::WriteMemory;
 use crate::storage::{Db, StorageError, schema};
+use crate::telemetry::metrics::Metrics;
 
 pub use home::Home;
 pub use services::Services;
@@ -28,7 +29,6 @@ pub use services::Services;
 /// How long requests may go on after the server is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
-const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(7 * 24);
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -179,6 +179,7 @@ impl App {
             services.db.clone(),
             services.clock.clone(),
             Arc::clone(&services.memory),
+            services.metrics.clone(),
             state.readiness.clone(),
         );
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
@@ -233,6 +234,7 @@ async fn prepare(
     db: Db,
     clock: Clock,
     memory: Arc<WriteMemory>,
+    metrics: Metrics,
     readiness: Readiness,
 ) {
     while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
@@ -242,9 +244,11 @@ async fn prepare(
     readiness.set_prepared();
     tracing::info!("ready");
     if role != Role::Api {
+        let window = Duration::from_hours(24 * u64::from(config.ingest.idempotency_days));
         tokio::join!(
             jobs::partitions::run(db.clone(), clock.clone()),
-            jobs::idempotency::run(db, memory, IDEMPOTENCY_WINDOW, clock),
+            jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
+            jobs::quarantine::run(db, metrics, config.ingest.quarantine_days, clock),
         );
     }
 }

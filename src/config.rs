@@ -8,6 +8,7 @@
 mod access;
 mod database;
 mod http;
+mod ingest;
 mod logs;
 mod secret;
 
@@ -16,6 +17,7 @@ use clap::Args;
 pub use access::AccessConfig;
 pub use database::DatabaseConfig;
 pub use http::HttpConfig;
+pub use ingest::IngestConfig;
 pub use logs::LogConfig;
 pub use secret::Secret;
 
@@ -31,6 +33,9 @@ pub struct Config {
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessConfig,
+    /// What is kept, and how long.
+    #[command(flatten)]
+    pub ingest: IngestConfig,
     /// What is logged.
     #[command(flatten)]
     pub logs: LogConfig,

@@ -51,7 +51,9 @@ codes! {
     NotFound "not_found" 404 "There is nothing at this address.";
     MethodNotAllowed "method_not_allowed" 405 "This address does not answer that method.";
     RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
+    InvalidParameter "invalid_parameter" 400 "A parameter of the address is not known or has a value that it cannot have.";
     // One event of a batch.
+    EventTooLarge "event_too_large" 413 "The event has more than 32 768 bytes of JSON.";
     InvalidType "invalid_type" 422 "The field holds a value of another type than expected.";
     MissingField "missing_field" 422 "A required field is missing.";
     UnknownField "unknown_field" 422 "The field is not known. Check its spelling, or move it into `properties`.";
@@ -70,6 +72,9 @@ codes! {
     InvalidLines "invalid_lines" 422 "An order has 1 to 500 lines.";
     InvalidProperties "invalid_properties" 422 "The properties are nested too deep, too large, or hold what cannot be stored.";
     IdConflict "id_conflict" 409 "Another event with this id and other content was stored before; it stays as it was.";
+    SchemaViolation "schema_violation" 422 "The properties do not fit the schema that the tenant set for events of this type.";
+    TooManyEventTypes "too_many_event_types" 422 "The tenant has as many types of events as it can have. Put what differs into `properties`.";
+    QuarantineFull "quarantine_full" 422 "The quarantine holds as much as it can. Replay or discard what is in it.";
     StorageRejected "storage_rejected" 422 "The database cannot store this event.";
     // A question.
     InvalidRange "invalid_range" 400 "The range must end after it starts, and lie between 1970 and 2100.";
@@ -79,6 +84,8 @@ codes! {
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
     InvalidProduct "invalid_product" 400 "The product cannot be stored.";
+    InvalidSchema "invalid_schema" 400 "The JSON Schema cannot be used.";
+    UnknownReceipt "unknown_receipt" 404 "There is no receipt of this batch: it is not stored yet, older than receipts are kept, or not yours.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
@@ -90,6 +97,12 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
     /// When the same is worth trying again; nothing if it will fail again.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {

@@ -33,7 +33,7 @@ pub type Schema =
 fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
     Schema::build(
         query::Query::default(),
-        mutation::Mutation,
+        mutation::Mutation::default(),
         subscription::Subscription,
     )
     .limit_depth(limits::DEPTH)

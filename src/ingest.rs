@@ -6,11 +6,16 @@
 //! and realtime.
 
 pub mod bots;
+mod judge;
 pub mod log;
 pub mod parse;
 mod poison;
 pub mod properties;
-pub mod validate;
+pub mod quarantine;
+mod receipts;
+pub mod rules;
+pub mod schemas;
+mod validate;
 mod writer;
 
 use chrono::{DateTime, Utc};
@@ -19,47 +24,24 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::clock::Clock;
 use crate::domain::batch::{Batch, Placed, Refusal};
 use crate::domain::event::Event;
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
+use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
 use log::{DirectLog, Written};
 use parse::Draft;
+use rules::RulesCache;
+
+pub use judge::{Judged, Kept, Rejection, SentId, judge};
 
 /// How many events a batch may hold.
 pub const MAX_EVENTS: usize = 2_500;
 /// How many bytes a batch may have, unpacked.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// Why an event cannot be taken, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Which rule it breaks.
-    pub code: Code,
-    /// The offending field, as in `lines[0].amount`; empty for the event as a whole.
-    pub path: String,
-    /// What exactly, if there is more to say than the code's sentence.
-    pub detail: Option<String>,
-    /// The event's id if it could be read.
-    pub event_id: Option<Uuid>,
-}
-
-impl Rejection {
-    fn new(code: Code, path: impl Into<String>) -> Self {
-        Self {
-            code,
-            path: path.into(),
-            detail: None,
-            event_id: None,
-        }
-    }
-
-    fn with(code: Code, path: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            detail: Some(detail.into()),
-            ..Self::new(code, path)
-        }
-    }
-}
+/// How many bytes an event may have.
+pub const MAX_EVENT_BYTES: usize = 32 * 1024;
+/// How many bytes of a batch the messages of other protocols may reach to.
+pub const MAX_FOREIGN_BYTES: usize = 500 * 1024;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +56,8 @@ pub enum Status {
     Quarantined,
     /// Not kept; sending the same again will not help.
     Rejected,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 impl Status {
@@ -86,6 +70,7 @@ impl Status {
             Self::Conflict => "conflict",
             Self::Quarantined => "quarantined",
             Self::Rejected => "rejected",
+            Self::Pending => "pending",
         }
     }
 }
@@ -123,15 +108,25 @@ impl Receipt {
     }
 }
 
-impl From<Rejection> for Receipt {
-    fn from(rejection: Rejection) -> Self {
-        let sentence = || rejection.code.sentence().to_owned();
+impl Receipt {
+    /// With what there is to say of an event that was stored nevertheless.
+    fn or_warned(self, warning: Option<Refusal>) -> Self {
+        match warning {
+            Some(warning) if self.code.is_none() => Self {
+                event_id: self.event_id,
+                ..Self::refused(self.status, warning)
+            },
+            _ => self,
+        }
+    }
+
+    fn refused(status: Status, refusal: Refusal) -> Self {
         Self {
-            event_id: rejection.event_id,
-            status: Status::Rejected,
-            code: Some(rejection.code),
-            message: Some(rejection.detail.unwrap_or_else(sentence)),
-            path: (!rejection.path.is_empty()).then_some(rejection.path),
+            event_id: refusal.event_id,
+            status,
+            code: Code::from_name(&refusal.code),
+            message: Some(refusal.message),
+            path: (!refusal.path.is_empty()).then_some(refusal.path),
         }
     }
 }
@@ -163,7 +158,9 @@ impl Receipts {
     reason = "channels have nothing to show"
 )]
 pub struct Ingest {
+    db: Db,
     log: DirectLog,
+    rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
 }
@@ -171,8 +168,10 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(db: Db, log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
         Self {
+            rules: RulesCache::new(db.clone(), metrics.clone()),
+            db,
             log,
             clock,
             metrics,
@@ -201,35 +200,40 @@ impl Ingest {
             warnings: Vec::new(),
         };
         let batch_id = batch.id;
+        let rules = self.rules.of(sender.tenant).await?;
+        let check = |event: &Event| rules.check(event);
         let mut judged = Vec::with_capacity(drafts.len());
         for (position, draft) in (0..).zip(drafts) {
-            match judge(draft, sender.tenant, received_at) {
-                Ok(event) => {
-                    judged.push(Ok(event.id));
-                    batch.events.push(Placed {
-                        position,
-                        what: event,
-                    });
+            let spare_id = || new_id(received_at);
+            match rules.bounded(judge(draft, sender, received_at, spare_id, check)) {
+                Judged::Good(what) => {
+                    judged.push(Ok((what.id, None)));
+                    batch.events.push(Placed { position, what });
                 }
-                Err(rejection) => {
-                    let what = Refusal {
-                        event_id: rejection.event_id,
-                        code: rejection.code.name().to_owned(),
-                        path: rejection.path.clone(),
-                        message: rejection.detail.clone().unwrap_or_default(),
-                    };
+                Judged::Warned(event, what) => {
+                    judged.push(Ok((event.id, Some(what.clone()))));
+                    batch.warnings.push(Placed { position, what });
+                    let what = event;
+                    batch.events.push(Placed { position, what });
+                }
+                Judged::Held(what) => {
+                    let refusal = what.refusal.clone();
+                    judged.push(Err(Receipt::refused(Status::Quarantined, refusal)));
+                    batch.held.push(Placed { position, what });
+                }
+                Judged::Rejected(what) => {
+                    judged.push(Err(Receipt::refused(Status::Rejected, what.clone())));
                     batch.rejected.push(Placed { position, what });
-                    judged.push(Err(rejection));
                 }
             }
         }
         let mut written = self.log.append(batch).await?.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
-            Ok(id) => {
+            Ok((id, warning)) => {
                 let written = written.next().expect("the log answers for each event");
-                Receipt::of(id, written)
+                Receipt::of(id, written).or_warned(warning)
             }
-            Err(rejection) => rejection.into(),
+            Err(receipt) => receipt,
         });
         let receipts = Receipts {
             batch_id,
@@ -244,29 +248,12 @@ impl Ingest {
             (&self.metrics.events_accepted, Status::Accepted),
             (&self.metrics.events_duplicate, Status::Duplicate),
             (&self.metrics.events_conflict, Status::Conflict),
+            (&self.metrics.events_rejected, Status::Quarantined),
             (&self.metrics.events_rejected, Status::Rejected),
         ] {
             counter.increment(receipts.count(status) as u64);
         }
     }
-}
-
-fn judge(
-    draft: Result<Draft<'_>, Rejection>,
-    tenant: TenantId,
-    received_at: DateTime<Utc>,
-) -> Result<Event, Rejection> {
-    let draft = draft?;
-    validate::validate(&draft, tenant, received_at, || new_id(received_at)).map_err(|rejection| {
-        let event_id = draft
-            .event_id
-            .as_deref()
-            .and_then(|id| Uuid::parse_str(id).ok());
-        Rejection {
-            event_id,
-            ..rejection
-        }
-    })
 }
 
 /// A new id that sorts by time.

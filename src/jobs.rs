@@ -3,3 +3,4 @@
 
 pub mod idempotency;
 pub mod partitions;
+pub mod quarantine;

@@ -61,7 +61,7 @@ impl Services {
         let drain = CancellationToken::new();
         let memory = Arc::default();
         let (log, writers) = DirectLog::start(&db, &bus, &metrics, &memory, &drain);
-        let ingest = Ingest::new(log, clock.clone(), metrics.clone());
+        let ingest = Ingest::new(db.clone(), log, clock.clone(), metrics.clone());
         Ok(Self {
             db,
             clock,

@@ -167,6 +167,7 @@ impl std::fmt::Display for Totals {
 }
 
 impl Totals {
+    /// How many are not stored.
     fn left_out(&self) -> u64 {
         self.conflicts + self.quarantined + self.rejected
     }
@@ -189,7 +190,7 @@ impl Totals {
                 Status::Duplicate => &mut self.duplicates,
                 Status::Conflict => &mut self.conflicts,
                 Status::Quarantined => &mut self.quarantined,
-                Status::Rejected => &mut self.rejected,
+                Status::Rejected | Status::Pending => &mut self.rejected,
             };
             *counter += 1;
             let is_stored = matches!(receipt.status, Status::Accepted | Status::Duplicate);
@@ -244,8 +245,8 @@ async fn take(
     let body = serde_json::to_vec(&events)?;
     let mut attempt = 0;
     loop {
-        let drafts = parse_batch(&body).map_err(|problem| problem.message().to_owned())?;
-        match ingest.take(sender, drafts).await {
+        let parsed = parse_batch(&body).map_err(|problem| problem.message().to_owned())?;
+        match ingest.take(sender, parsed.drafts).await {
             Ok(receipts) => return Ok((lines, receipts)),
             Err(problem) if problem.code.retry_after().is_some() && attempt < PATIENCE => {
                 attempt += 1;

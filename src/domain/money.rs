@@ -73,6 +73,42 @@ impl Currency {
         Ok(amount)
     }
 
+    /// What so many pieces cost at a price: the price may have more decimals than the currency, the
+    /// product may not.
+    ///
+    /// # Errors
+    /// As [`Self::parse_amount`], of the product.
+    pub fn parse_amount_of(self, price: &str, pieces: i32) -> Result<i64, AmountError> {
+        /// More decimals than a float's shortest text has.
+        const MAX_SCALE: usize = 20;
+        let (whole, fraction) = price.split_once('.').unwrap_or((price, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let dangling = price.ends_with('.');
+        if whole.is_empty() || whole.len() > 13 || dangling || !digits(whole) || !digits(fraction) {
+            return Err(AmountError::Malformed);
+        }
+        let decimals = self.decimals();
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > MAX_SCALE {
+            return Err(AmountError::TooManyDecimals(decimals));
+        }
+        let scale = u32::try_from(fraction.len()).unwrap_or(0);
+        // What does not fit 128 bits is beyond any amount, or has digits to lose.
+        let number = |part: &str| part.parse::<u128>().unwrap_or(0);
+        let unscaled = number(whole) * 10_u128.pow(scale) + number(fraction);
+        let pieces = u128::try_from(pieces).map_err(|_| AmountError::Malformed)?;
+        let product = unscaled.checked_mul(pieces).ok_or(AmountError::Malformed)?;
+        let product = product.checked_mul(10_u128.pow(decimals));
+        let product = product.ok_or(AmountError::Malformed)?;
+        let unit = 10_u128.pow(scale);
+        if !product.is_multiple_of(unit) {
+            return Err(AmountError::TooManyDecimals(decimals));
+        }
+        let amount = i64::try_from(product / unit).ok();
+        let amount = amount.filter(|amount| *amount <= MAX_AMOUNT);
+        amount.ok_or(AmountError::Malformed)
+    }
+
     /// Writes minor units as a decimal: 2990 is `29.90` in USD.
     #[must_use]
     pub fn format_amount(self, minor: impl Into<i128>) -> String {

@@ -23,7 +23,7 @@ impl From<Problem> for Error {
 #[must_use]
 pub fn code_of(error: &ServerError) -> Option<Code> {
     match error.extensions.as_ref()?.get("code")? {
-        Value::String(name) => Code::ALL.iter().copied().find(|code| code.name() == name),
+        Value::String(name) => Code::from_name(name),
         _ => None,
     }
 }

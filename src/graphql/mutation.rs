@@ -1,6 +1,8 @@
-//! What can be changed: events and the catalogue.
+//! What can be changed: events, the catalogue, the schemas of events, and what is in quarantine.
 
-use async_graphql::{Context, Object, Result};
+mod intake;
+
+use async_graphql::{Context, MergedObject, Object, Result};
 
 use super::context::ContextExt;
 use super::types::ingest::{EventInput, IngestPayload};
@@ -8,16 +10,21 @@ use super::types::product::{ProductInput, PutProductsPayload};
 use super::types::range::TimeRangeInput;
 use super::types::user_agent::ReclassifyPayload;
 use crate::access::Scope;
+use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_EVENTS;
+use crate::ingest::parse::parse_one;
 use crate::reports::user_agents::Reclassification;
 
 /// What can be changed.
+#[derive(MergedObject, Default)]
+pub struct Mutation(ShopMutations, intake::IntakeMutations);
+
 #[derive(Default)]
-pub struct Mutation;
+struct ShopMutations;
 
 #[Object]
-impl Mutation {
+impl ShopMutations {
     /// Stores events, as `POST /v1/batch` does: each is judged on its own, and the receipts come
     /// when what is accepted is durable.
     async fn ingest_events(
@@ -29,8 +36,10 @@ impl Mutation {
         if events.len() > MAX_EVENTS {
             return Err(Problem::new(Code::BatchTooLarge).into());
         }
-        let drafts = events.into_iter().map(|event| Ok(event.into())).collect();
-        Ok(ctx.ingest().take(&sender, drafts).await?.into())
+        // What is kept of an event is its JSON, however it came.
+        let texts: Vec<String> = events.iter().map(EventInput::json).collect();
+        let drafts = texts.iter().map(|text| parse_one(Protocol::Native, text));
+        Ok(ctx.ingest().take(&sender, drafts.collect()).await?.into())
     }
 
     /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is

@@ -1,6 +1,7 @@
 //! The questions.
 
 mod filters;
+mod intake;
 mod records;
 mod sales;
 mod traffic;
@@ -13,4 +14,5 @@ pub struct Query(
     records::RecordQueries,
     sales::SalesQueries,
     traffic::TrafficQueries,
+    intake::IntakeQueries,
 );

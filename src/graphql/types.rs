@@ -2,12 +2,14 @@
 
 pub(super) mod connection;
 pub(super) mod event;
+pub(super) mod event_schema;
 pub(super) mod ingest;
 pub(super) mod live;
 pub(super) mod pageview;
 pub(super) mod product;
 pub(super) mod provenance;
 pub(super) mod purchase;
+pub(super) mod quarantine;
 pub(super) mod range;
 pub(super) mod refund;
 pub(super) mod restatements;

@@ -1,28 +1,57 @@
 //! From bytes to drafts: events with their fields told apart, but not yet judged.
 //!
-//! Texts are borrowed from the body. A field of a wrong type spoils its event, not the batch.
+//! Texts are borrowed from the body. A field of a wrong type spoils its event, not the batch. Each
+//! protocol has a file: [`native`], [`segment`], [`posthog`].
+
+mod body;
+mod json;
+mod lines;
+mod names;
+mod native;
+mod order;
+mod posthog;
+mod segment;
+mod words;
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::validate::MAX_LINES;
-use super::{MAX_EVENTS, Rejection};
-use crate::error::{Code, Problem};
+use super::judge::{Kept, SentId};
+use super::{MAX_EVENT_BYTES, Rejection};
+use crate::domain::batch::Protocol;
+use crate::error::Code;
+use json::{Members, lenient_text, object};
+
+pub use body::{Parsed, parse_batch, parse_line, parse_message, parse_posthog};
+pub use lines::{Line, Lines};
+pub use names::Names;
+pub use segment::KINDS;
 
 /// An event as sent.
 #[derive(Clone, Debug, Default)]
 pub struct Draft<'a> {
+    /// How it was written.
+    pub protocol: Protocol,
+    /// Its JSON.
+    pub raw: &'a str,
+    /// What the request around it says of it.
+    pub around: Around<'a>,
+    /// What its sender calls the fields below.
+    pub names: &'static Names,
     /// A UUID.
     pub event_id: Option<Cow<'a, str>>,
-    /// What happened.
+    /// The sender's own id of it, any text; one of the two.
+    pub message_id: Option<Cow<'a, str>>,
+    /// What happened, in our words.
     pub event_type: Option<Cow<'a, str>>,
     /// RFC 3339.
     pub timestamp: Option<Cow<'a, str>>,
+    /// When it was sent by the same clock, which may be off: RFC 3339.
+    pub sent_at: Option<Cow<'a, str>>,
+    /// How long before it was sent it happened, in milliseconds, where it has no timestamp.
+    pub age_ms: Option<Cow<'a, str>>,
     /// The shop's id of a known user.
     pub user_id: Option<Cow<'a, str>>,
     /// The id of a visitor who is not known.
@@ -37,18 +66,24 @@ pub struct Draft<'a> {
     pub campaign: Option<Cow<'a, str>>,
     /// The page of a pageview.
     pub url: Option<Cow<'a, str>>,
-    /// The currency of a purchase.
+    /// The currency of a purchase or a refund.
     pub currency: Option<Cow<'a, str>>,
     /// The lines of a purchase or a refund.
     pub lines: Option<Vec<LineDraft<'a>>>,
+    /// Where the amount stands, if not in the lines.
+    pub sum_path: Option<&'static str>,
     /// The shop's id of the order that was bought or paid back.
     pub order_id: Option<Cow<'a, str>>,
-    /// An id that is to be one with the user's, for `alias`.
+    /// An `anonymousId` that is to be one with the user's, for `alias`.
     pub previous_id: Option<Cow<'a, str>>,
+    /// The same, if it is a `userId`.
+    pub previous_user_id: Option<Cow<'a, str>>,
     /// What the user's program calls itself.
     pub user_agent: Option<Cow<'a, str>>,
     /// The text of a JSON object.
     pub properties: Option<Cow<'a, str>>,
+    /// Where they stand, if not where the names say.
+    pub properties_path: Option<&'static str>,
 }
 
 /// An order's line as sent.
@@ -58,239 +93,208 @@ pub struct LineDraft<'a> {
     pub product_id: Option<Cow<'a, str>>,
     /// The digits of a whole number.
     pub quantity: Option<Cow<'a, str>>,
-    /// A decimal.
+    /// A decimal: the line's total.
     pub amount: Option<Cow<'a, str>>,
+    /// A decimal: the price of one, where the total is not given.
+    pub unit_price: Option<Cow<'a, str>>,
 }
 
-/// Reads a body: a JSON array of events or an object with a `batch` array.
-///
-/// # Errors
-/// When the body as a whole cannot be read or holds too many events.
-pub fn parse_batch(body: &[u8]) -> Result<Vec<Result<Draft<'_>, Rejection>>, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        batch: Vec<&'a RawValue>,
+/// What the request around an event says of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The type of message that the address implies.
+    kind: Option<&'static str>,
+    sent_at: Option<&'a RawValue>,
+    context: Option<&'a RawValue>,
+}
+
+impl Draft<'_> {
+    /// The sender's own id of the event, where it is no UUID.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        match self.sent_id() {
+            SentId::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    let events = match first {
-        Some(b'[') => serde_json::from_slice(body),
-        Some(b'{') => serde_json::from_slice(body).map(|Envelope { batch }| batch),
-        Some(_) => return Err(whole_body_problem(body)),
-        None => return Err(Problem::with(Code::MalformedJson, "The body is empty.")),
-    };
-    let events: Vec<&RawValue> = events.map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::with(Code::MalformedBatch, sentence(&error)),
-        _ => Problem::with(Code::MalformedJson, sentence(&error)),
-    })?;
-    if events.len() > MAX_EVENTS {
-        let sent = events.len();
-        return Err(Problem::with(
-            Code::BatchTooLarge,
-            format!("The batch holds {sent} events, the most is {MAX_EVENTS}. Split it."),
-        ));
+    /// The sender's id of the event.
+    pub(super) fn sent_id(&self) -> SentId<&str> {
+        sent_id(self.event_id.as_deref(), self.message_id.as_deref())
     }
-    let drafts = events.into_iter().map(|raw| {
-        parse_event(raw).map_err(|rejection| Rejection {
-            event_id: salvaged_id(raw),
-            ..rejection
-        })
+
+    /// The rejection of this draft, with what is to be kept of it.
+    pub(super) fn kept_with(&self, rejection: Rejection) -> Rejection {
+        let id = match self.sent_id() {
+            SentId::None => SentId::None,
+            SentId::Uuid(id) => SentId::Uuid(id),
+            SentId::Text(text) => SentId::Text(text.to_owned()),
+        };
+        let event_type = self.event_type.as_deref().map(str::to_owned);
+        keep(
+            rejection,
+            self.protocol,
+            self.raw,
+            self.around,
+            id,
+            event_type,
+        )
+    }
+}
+
+fn sent_id<'t>(event_id: Option<&'t str>, message_id: Option<&'t str>) -> SentId<&'t str> {
+    let uuid = |text: &str| Uuid::parse_str(text).ok();
+    match (event_id, message_id) {
+        (Some(text), _) => uuid(text).map_or(SentId::None, SentId::Uuid),
+        (None, Some(text)) => uuid(text).map_or(SentId::Text(text), SentId::Uuid),
+        (None, None) => SentId::None,
+    }
+}
+
+/// Reads an event that was kept as [`super::judge::Kept::payload`].
+///
+/// # Errors
+/// When a field cannot be read.
+pub fn parse_one(protocol: Protocol, payload: &str) -> Result<Draft<'_>, Rejection> {
+    read(payload, Some(protocol), Around::default())
+}
+
+/// Reads an event; without a protocol it is what it looks like.
+fn read<'a>(
+    raw: &'a str,
+    protocol: Option<Protocol>,
+    around: Around<'a>,
+) -> Result<Draft<'a>, Rejection> {
+    if raw.len() > MAX_EVENT_BYTES {
+        return Err(too_large(raw.len()));
+    }
+    if !raw.trim_start().starts_with('{') {
+        let detail = "An event must be an object.";
+        return Err(Rejection::with(Code::InvalidType, "", detail));
+    }
+    let members = match object(raw, "") {
+        Ok(members) => members,
+        Err(rejection) => {
+            let protocol = protocol.unwrap_or_default();
+            return Err(keep(rejection, protocol, raw, around, SentId::None, None));
+        }
+    };
+    let protocol = protocol.unwrap_or_else(|| {
+        if segment::is_message(&members) {
+            Protocol::Segment
+        } else {
+            Protocol::Native
+        }
     });
-    Ok(drafts.collect())
+    let draft = match protocol {
+        Protocol::Native => native::read(&members),
+        Protocol::Segment => segment::read(&members, around),
+        Protocol::Posthog => posthog::read(&members, around),
+    };
+    match draft {
+        Ok(draft) => Ok(Draft {
+            protocol,
+            raw,
+            around,
+            ..draft
+        }),
+        Err(rejection) => {
+            let event_type = match protocol {
+                Protocol::Native => salvaged(&members, "type").map(Cow::into_owned),
+                Protocol::Segment => segment::salvaged_type(&members, around.kind),
+                Protocol::Posthog => posthog::salvaged_type(&members),
+            };
+            let id = salvaged_id(&members, protocol);
+            Err(keep(rejection, protocol, raw, around, id, event_type))
+        }
+    }
+}
+
+/// The judgement of what has too many bytes: of it nothing is kept.
+pub(super) fn too_large(bytes: usize) -> Rejection {
+    let detail = format!("The event has {bytes} bytes, the most is {MAX_EVENT_BYTES}.");
+    Rejection::with(Code::EventTooLarge, "", detail)
 }
 
 /// The id of an event that is spoilt otherwise, so that its sender can tell which one it is.
-fn salvaged_id(raw: &RawValue) -> Option<Uuid> {
-    let members = object(raw, "").ok()?;
-    let (_, id) = members.into_iter().find(|(name, _)| name == "eventId")?;
-    Uuid::parse_str(&text(id, "eventId").ok()?).ok()
-}
-
-fn whole_body_problem(body: &[u8]) -> Problem {
-    match serde_json::from_slice::<&RawValue>(body) {
-        Ok(_) => Code::MalformedBatch.into(),
-        Err(error) => Problem::with(Code::MalformedJson, sentence(&error)),
+fn salvaged_id(members: &Members<'_>, protocol: Protocol) -> SentId<String> {
+    let event_id = salvaged(members, "eventId").filter(|_| protocol == Protocol::Native);
+    let message_id = match protocol {
+        Protocol::Posthog => salvaged(members, "uuid"),
+        _ => salvaged(members, "messageId"),
+    };
+    match sent_id(event_id.as_deref(), message_id.as_deref()) {
+        SentId::Text(text) => SentId::Text(text.to_owned()),
+        SentId::Uuid(id) => SentId::Uuid(id),
+        SentId::None => SentId::None,
     }
 }
 
-fn sentence(error: &serde_json::Error) -> String {
-    format!("The body cannot be read: {error}.")
+fn salvaged<'a>(members: &Members<'a>, wanted: &str) -> Option<Cow<'a, str>> {
+    let (_, raw) = members.iter().find(|(name, _)| name == wanted)?;
+    lenient_text(raw)
 }
 
-fn parse_event(raw: &RawValue) -> Result<Draft<'_>, Rejection> {
-    let mut draft = Draft::default();
-    for (name, value) in object(raw, "")? {
-        let slot = match name.as_ref() {
-            "eventId" => &mut draft.event_id,
-            "type" => &mut draft.event_type,
-            "timestamp" => &mut draft.timestamp,
-            "userId" => &mut draft.user_id,
-            "anonymousId" => &mut draft.anonymous_id,
-            "sessionId" => &mut draft.session_id,
-            "region" => &mut draft.region,
-            "channel" => &mut draft.channel,
-            "campaign" => &mut draft.campaign,
-            "url" => &mut draft.url,
-            "currency" => &mut draft.currency,
-            "properties" => {
-                fill(
-                    &mut draft.properties,
-                    non_null(value).map(|raw| raw.get().into()),
-                    &name,
-                )?;
-                continue;
-            }
-            "lines" => {
-                let lines = non_null(value).map(parse_lines).transpose()?;
-                fill(&mut draft.lines, lines, &name)?;
-                continue;
-            }
-            _ => return Err(Rejection::new(Code::UnknownField, name)),
-        };
-        let text = non_null(value).map(|raw| text(raw, &name)).transpose()?;
-        fill(slot, text, &name)?;
+fn keep(
+    rejection: Rejection,
+    protocol: Protocol,
+    raw: &str,
+    around: Around<'_>,
+    id: SentId<String>,
+    event_type: Option<String>,
+) -> Rejection {
+    let sent_at = if protocol == Protocol::Posthog {
+        "sent_at"
+    } else {
+        "sentAt"
+    };
+    let kept = Kept {
+        protocol,
+        payload: whole(raw, around, sent_at),
+        essence: without(raw, sent_at, around.kind),
+        id,
+        event_type,
+    };
+    Rejection {
+        kept: Some(Box::new(kept)),
+        ..rejection
     }
-    Ok(draft)
 }
 
-fn parse_lines(raw: &RawValue) -> Result<Vec<LineDraft<'_>>, Rejection> {
-    if !raw.get().starts_with('[') {
-        let detail = "`lines` must be an array of objects.";
-        return Err(Rejection::with(Code::InvalidType, "lines", detail));
-    }
-    let AtMost(lines) =
-        serde_json::from_str(raw.get()).map_err(|_| Rejection::new(Code::InvalidLines, "lines"))?;
-    lines
+/// The event's JSON with what the request around it said of it.
+fn whole(raw: &str, around: Around<'_>, sent_at: &str) -> String {
+    let kind = around.kind.map(|kind| format!("\"{kind}\""));
+    let told = [
+        ("type", kind.as_deref()),
+        (sent_at, around.sent_at.map(RawValue::get)),
+        ("context", around.context.map(RawValue::get)),
+    ];
+    let own = object(raw, "").unwrap_or_default();
+    let has = |wanted: &str| {
+        own.iter()
+            .any(|(name, raw)| name == wanted && raw.get() != "null")
+    };
+    let more: Vec<(&str, &str)> = told
         .into_iter()
-        .enumerate()
-        .map(|(n, line)| parse_line(line, n))
-        .collect()
-}
-
-/// The items of an array; one that has more than [`MAX_LINES`] is not read to its end.
-struct AtMost<'a>(Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for AtMost<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array;
-
-        impl<'de> Visitor<'de> for Array {
-            type Value = Vec<&'de RawValue>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    if all.len() == MAX_LINES {
-                        return Err(serde::de::Error::custom("too many lines"));
-                    }
-                    all.push(item);
-                }
-                Ok(all)
-            }
-        }
-
-        deserializer.deserialize_seq(Array).map(Self)
+        .filter_map(|(name, value)| Some((name, value?)))
+        .filter(|(name, _)| *name == "type" || !has(name))
+        .collect();
+    if more.is_empty() {
+        return raw.to_owned();
     }
+    // A name that is given twice would be told from the first.
+    let stale = |name: &str| more.iter().any(|(known, _)| *known == name);
+    let rest = own.iter().filter(|(name, _)| !stale(name));
+    json::with_members(&json::written(rest), &more)
 }
 
-fn parse_line(raw: &RawValue, n: usize) -> Result<LineDraft<'_>, Rejection> {
-    let mut line = LineDraft::default();
-    for (name, value) in object(raw, &format!("lines[{n}]"))? {
-        let path = format!("lines[{n}].{name}");
-        let value = non_null(value);
-        match name.as_ref() {
-            "productId" => fill(
-                &mut line.product_id,
-                value.map(|raw| text(raw, &path)).transpose()?,
-                &path,
-            )?,
-            "quantity" => fill(
-                &mut line.quantity,
-                value.map(|raw| number(raw, &path)).transpose()?,
-                &path,
-            )?,
-            "amount" => {
-                let amount = value.map(|raw| number(raw, &path).or_else(|_| text(raw, &path)));
-                fill(&mut line.amount, amount.transpose()?, &path)?;
-            }
-            _ => return Err(Rejection::new(Code::UnknownField, path)),
-        }
-    }
-    Ok(line)
-}
-
-/// Puts a value in its place; a name that came before is an error, not a silent choice.
-fn fill<T>(slot: &mut Option<T>, value: Option<T>, path: &str) -> Result<(), Rejection> {
-    if slot.is_some() {
-        return Err(Rejection::new(Code::DuplicateField, path));
-    }
-    *slot = value;
-    Ok(())
-}
-
-fn non_null(raw: &RawValue) -> Option<&RawValue> {
-    (raw.get() != "null").then_some(raw)
-}
-
-fn text<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> {
-    // Only a text with escapes has to be copied.
-    serde_json::from_str::<&str>(raw.get())
-        .map(Cow::Borrowed)
-        .or_else(|_| serde_json::from_str::<String>(raw.get()).map(Cow::Owned))
-        .map_err(|_| Rejection::with(Code::InvalidType, path, format!("`{path}` must be a text.")))
-}
-
-fn number<'a>(raw: &'a RawValue, path: &str) -> Result<Cow<'a, str>, Rejection> {
-    let text = raw.get();
-    if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return Ok(text.into());
-    }
-    Err(Rejection::with(
-        Code::InvalidType,
-        path,
-        format!("`{path}` must be a number."),
-    ))
-}
-
-type Members<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
-
-/// The members of a JSON object, values untouched.
-fn object<'a>(raw: &'a RawValue, path: &str) -> Result<Members<'a>, Rejection> {
-    struct Object;
-
-    impl<'de> Visitor<'de> for Object {
-        type Value = Members<'de>;
-
-        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::with_capacity(12);
-            while let Some(Name(name)) = map.next_key()? {
-                members.push((name, map.next_value()?));
-            }
-            Ok(members)
-        }
-    }
-
-    #[derive(Deserialize)]
-    struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    deserializer.deserialize_map(Object).map_err(|_| {
-        Rejection::with(
-            Code::InvalidType,
-            path,
-            "An event, and each of its lines, must be an object.",
-        )
-    })
+/// The event's JSON without the time of sending.
+fn without(raw: &str, sent_at: &str, kind: Option<&str>) -> String {
+    let Ok(own) = object(raw, "") else {
+        return raw.to_owned();
+    };
+    let rest = json::written(own.iter().filter(|(name, _)| name != sent_at));
+    kind.map_or(rest.clone(), |kind| format!("{kind}/{rest}"))
 }
 
 #[cfg(test)]
@@ -298,7 +302,7 @@ mod tests {
     use super::*;
 
     fn only(body: &str) -> Result<Draft<'_>, Rejection> {
-        parse_batch(body.as_bytes()).unwrap().remove(0)
+        parse_batch(body.as_bytes()).unwrap().drafts.remove(0)
     }
 
     #[test]

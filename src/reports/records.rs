@@ -6,59 +6,88 @@ use super::Reports;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{
+    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+};
 use crate::storage::queries::page::{self, Paged};
-use crate::storage::queries::{records, related};
+use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
+use crate::storage::queries::{identity, records, related};
 
+pub use crate::storage::queries::identity::{Merged, Named};
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
 pub use crate::storage::queries::records::RecordFilter;
 pub use crate::storage::queries::related::EventPlace;
 
 /// A kind of record that is listed.
 pub trait Listed: Paged {
+    /// Which of them.
+    type Filter: Clone + Send + Sync + 'static;
+
     /// Every record that passes the filter.
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self>;
+    fn select(tenant: TenantId, filter: &Self::Filter) -> records::Selection<Self>;
 }
 
 impl Listed for event::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::events(tenant, filter)
     }
 }
 
 impl Listed for pageview::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::pageviews(tenant, filter)
     }
 }
 
 impl Listed for purchase::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::purchases(tenant, filter)
     }
 }
 
 impl Listed for refund::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::refunds(tenant, filter)
     }
 }
 
 impl Listed for user::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, _: &RecordFilter) -> records::Selection<Self> {
         records::users(tenant)
     }
 }
 
 impl Listed for user_agent::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::user_agents(tenant, filter)
     }
 }
 
 impl Listed for product::Entity {
+    type Filter = RecordFilter;
+
     fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
         records::products(tenant, filter)
+    }
+}
+
+impl Listed for quarantine::Entity {
+    type Filter = QuarantineFilter;
+
+    fn select(tenant: TenantId, filter: &QuarantineFilter) -> records::Selection<Self> {
+        quarantined(tenant, filter)
     }
 }
 
@@ -70,7 +99,7 @@ impl Reports {
     pub async fn page<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
         request: &PageRequest,
     ) -> Result<Page<E::Model>, Problem>
     where
@@ -91,7 +120,7 @@ impl Reports {
     pub async fn count<E: Listed>(
         &self,
         tenant: TenantId,
-        filter: &RecordFilter,
+        filter: &E::Filter,
     ) -> Result<u64, Problem>
     where
         E::Model: Sync,
@@ -107,12 +136,13 @@ impl Reports {
         Ok(records::event(self.db.reads(), tenant, id).await?)
     }
 
-    /// The user with this id.
+    /// The user whom this id stands for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
     pub async fn user(&self, tenant: TenantId, id: Uuid) -> Result<Option<user::Model>, Problem> {
-        Ok(records::user(self.db.reads(), tenant, id).await?)
+        let mut named = identity::users_with(self.db.reads(), tenant, &[id]).await?;
+        Ok(named.pop().map(|named| named.user))
     }
 
     /// The pageview with this id.
@@ -211,7 +241,7 @@ impl Reports {
         related::purchases_of(self.db.reads(), tenant, places).await
     }
 
-    /// The users with these ids.
+    /// The users whom these ids stand for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
@@ -219,8 +249,20 @@ impl Reports {
         &self,
         tenant: TenantId,
         ids: &[Uuid],
-    ) -> Result<Vec<user::Model>, StorageError> {
-        related::users_with(self.db.reads(), tenant, ids).await
+    ) -> Result<Vec<Named>, StorageError> {
+        identity::users_with(self.db.reads(), tenant, ids).await
+    }
+
+    /// The other ids of these users.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn merged_into(
+        &self,
+        tenant: TenantId,
+        user_ids: &[Uuid],
+    ) -> Result<Vec<Merged>, StorageError> {
+        identity::merged_into(self.db.reads(), tenant, user_ids).await
     }
 
     /// The products with these ids.

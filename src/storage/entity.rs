@@ -6,9 +6,11 @@
 
 pub mod api_key;
 pub mod event;
+pub mod event_schema;
 pub mod pageview;
 pub mod product;
 pub mod purchase;
+pub mod quarantine;
 pub mod refund;
 pub mod sales_minute;
 pub mod tenant;

@@ -1,11 +1,15 @@
 //! The questions: one file each, named after the question it answers.
 
 pub mod buyers;
+pub mod event_schemas;
+pub mod identity;
 pub mod installation;
 pub mod keys;
 pub mod live_sales;
 pub mod page;
 pub mod provenance;
+pub mod quarantine;
+pub mod receipts;
 pub mod records;
 pub mod related;
 pub mod restatements;

@@ -49,10 +49,28 @@ metrics! {
     events_conflict: Counter = "tidewater_ingest_events_total" ["status" = "conflict"],
     /// Events by what became of them.
     events_rejected: Counter = "tidewater_ingest_events_total" ["status" = "rejected"],
+    /// Events whose properties do not fit the schema of their type, by what the schema's mode made
+    /// of them.
+    schema_violations_warned: Counter = "tidewater_ingest_schema_violations_total" ["mode" = "warn"],
+    /// Events whose properties do not fit the schema of their type, by what the schema's mode made
+    /// of them.
+    schema_violations_enforced: Counter = "tidewater_ingest_schema_violations_total" ["mode" = "enforce"],
+    /// Events quarantined because their tenant has as many types of events as it can have.
+    event_types_refused: Counter = "tidewater_ingest_event_types_refused_total",
+    /// Events rejected because the quarantine of their tenant is full.
+    quarantine_full: Counter = "tidewater_quarantine_full_total",
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_held: Counter = "tidewater_quarantine_expired_total" ["state" = "held"],
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_replayed: Counter = "tidewater_quarantine_expired_total" ["state" = "replayed"],
+    /// Events that left quarantine because their time was up, by what had become of them.
+    quarantine_expired_discarded: Counter = "tidewater_quarantine_expired_total" ["state" = "discarded"],
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
     /// Transactions that failed and were tried again, split or given up.
     ingest_failures: Counter = "tidewater_ingest_failures_total",
+    /// Links of two ids that were left out because they would have made too large a user.
+    identity_refused: Counter = "tidewater_identity_refused_total",
     /// Kibibytes of events that wait to be stored.
     ingest_queue_kib: Gauge = "tidewater_ingest_queue_kib",
     /// Statements that read from the database, and how long each took, in seconds.

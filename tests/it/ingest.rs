@@ -2,6 +2,8 @@
 //! and what happens while the database is away.
 
 mod bad_events;
+mod faults;
+mod idempotency;
 mod outages;
 mod partitions;
 mod receipts;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use crate::support::TestDb;
 
 /// The statuses of a batch's receipts, in order.
-fn statuses(answer: &Value) -> Vec<&str> {
+pub fn statuses(answer: &Value) -> Vec<&str> {
     let receipts = answer["receipts"].as_array().unwrap().iter();
     receipts
         .map(|receipt| receipt["status"].as_str().unwrap())
@@ -27,7 +29,7 @@ fn statuses(answer: &Value) -> Vec<&str> {
 }
 
 /// A key of a tenant, which is made if there is none.
-async fn key(db: &TestDb, tenant: &str, scope: Scope) -> String {
+pub async fn key(db: &TestDb, tenant: &str, scope: Scope) -> String {
     let db = Db::open(&db.url(), |_| ()).await.unwrap();
     let tenant = keys::ensure_tenant(&db, tenant).await.unwrap().tenant_id;
     let now = Clock::System.now();
@@ -37,7 +39,7 @@ async fn key(db: &TestDb, tenant: &str, scope: Scope) -> String {
 }
 
 /// All rows of a table or a query as JSON, in the order of their text.
-async fn rows(db: &TestDb, query: &str) -> Value {
+pub async fn rows(db: &TestDb, query: &str) -> Value {
     let sql = format!(
         "SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r::text), '[]') FROM ({query}) AS r"
     );
@@ -49,7 +51,7 @@ async fn rows(db: &TestDb, query: &str) -> Value {
 }
 
 /// Runs a statement as the database's owner.
-async fn run(db: &TestDb, sql: &str) {
+pub async fn run(db: &TestDb, sql: &str) {
     let mut connection = db.connect().await;
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .execute(&mut connection)
@@ -58,6 +60,6 @@ async fn run(db: &TestDb, sql: &str) {
 }
 
 /// A click, the plainest of events.
-fn click(id: Uuid, time: &str) -> Value {
+pub fn click(id: Uuid, time: &str) -> Value {
     json!({"eventId": id, "type": "click", "timestamp": time, "userId": "u1"})
 }

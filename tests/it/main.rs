@@ -10,10 +10,15 @@
 mod contracts;
 mod crash;
 mod embedded;
+mod identity;
 mod import;
 mod ingest;
 mod live;
+mod load;
+mod quarantine;
+mod receipts;
 mod records;
 mod sales;
 mod schema;
+mod schemas;
 mod support;

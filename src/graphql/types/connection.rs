@@ -4,6 +4,7 @@ use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
 use async_graphql::{Context, Object, OutputType, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::domain::tenant::TenantId;
@@ -11,10 +12,17 @@ use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
 use crate::reports::Reports;
-use crate::reports::records::{KeyPart, Listed, PageRequest, RecordFilter};
+use crate::reports::records::{KeyPart, Listed, PageRequest};
 
 /// A list, and a row's place in it.
 pub(in crate::graphql) struct Cursor(&'static str, Vec<KeyPart>);
+
+impl Cursor {
+    /// The text that names a place in a list.
+    pub(in crate::graphql) fn of<E: Listed>(place: Vec<KeyPart>) -> String {
+        Self(E::list(), place).encode_cursor()
+    }
+}
 
 impl CursorType for Cursor {
     type Error = std::convert::Infallible;
@@ -57,7 +65,7 @@ impl PageArguments {
 }
 
 /// The place that a cursor of this list names.
-fn decode<E: Listed>(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
+pub(in crate::graphql) fn decode<E: Listed>(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
     let json = URL_SAFE_NO_PAD.decode(cursor).ok();
     json.and_then(|json| serde_json::from_slice::<(String, Vec<KeyPart>)>(&json).ok())
         .filter(|(list, _)| list == E::list())
@@ -65,14 +73,11 @@ fn decode<E: Listed>(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
         .ok_or_else(|| Code::InvalidCursor.into())
 }
 
-type Count =
-    for<'a> fn(&'a Reports, TenantId, &'a RecordFilter) -> BoxFuture<'a, Result<u64, Problem>>;
+type Count = Box<dyn Fn(Reports) -> BoxFuture<'static, Result<u64, Problem>> + Send + Sync>;
 
 /// What a connection has beside its edges.
 pub(in crate::graphql) struct Total {
     count: Count,
-    tenant: TenantId,
-    filter: RecordFilter,
 }
 
 /// The whole list.
@@ -81,7 +86,7 @@ impl Total {
     /// How many records pass the filter; counted when asked for, which takes longer than a page.
     #[graphql(complexity = 25)]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
-        Ok((self.count)(ctx.reports(), self.tenant, &self.filter).await?)
+        Ok((self.count)(ctx.reports().clone()).await?)
     }
 }
 
@@ -91,7 +96,7 @@ pub(in crate::graphql) type Records<N> = Connection<Cursor, N, Total, EmptyField
 pub(in crate::graphql) async fn records<E, N>(
     reports: &Reports,
     tenant: TenantId,
-    filter: RecordFilter,
+    filter: E::Filter,
     arguments: PageArguments,
 ) -> Result<Records<N>, Problem>
 where
@@ -106,10 +111,12 @@ where
     } else {
         (request.after.is_some(), page.has_more)
     };
+    let count = move |reports: Reports| {
+        let filter = filter.clone();
+        async move { reports.count::<E>(tenant, &filter).await }.boxed()
+    };
     let total = Total {
-        count: |reports, tenant, filter| Box::pin(reports.count::<E>(tenant, filter)),
-        tenant,
-        filter,
+        count: Box::new(count),
     };
     let mut connection = Connection::with_additional_fields(has_previous, has_next, total);
     let edge = |row: E::Model| Edge::new(Cursor(E::list(), E::place(&row)), N::from(row));

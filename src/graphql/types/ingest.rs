@@ -1,22 +1,24 @@
 //! Events as input, receipts as output.
 
-use std::borrow::Cow;
-
 use async_graphql::{Enum, InputObject, Json, SimpleObject};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::money::Decimal;
-use crate::ingest::parse::{Draft, LineDraft};
 use crate::ingest::{self, Receipts, Status};
 
 /// An event to store. See docs/API.md for what each field may hold.
-#[derive(InputObject)]
+#[derive(InputObject, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::graphql) struct EventInput {
     /// A UUID; made if absent, but then a resend is a new event.
     event_id: Option<String>,
+    /// Instead of `eventId`: any text of up to 256 bytes, which the event's id follows from.
+    message_id: Option<String>,
     /// What happened: `pageview`, `purchase`, or any word of `a-z 0-9 _ . : -`.
     #[graphql(name = "type")]
+    #[serde(rename = "type")]
     event_type: Option<String>,
     /// When it happened: RFC 3339 with an offset.
     timestamp: Option<String>,
@@ -24,6 +26,10 @@ pub(in crate::graphql) struct EventInput {
     user_id: Option<String>,
     /// The id of a visitor who is not known.
     anonymous_id: Option<String>,
+    /// The `anonymousId` that is to be one with the user's, for `alias`.
+    previous_id: Option<String>,
+    /// The same, if it is a `userId`.
+    previous_user_id: Option<String>,
     /// The visit it belongs to.
     session_id: Option<String>,
     /// Where the user is.
@@ -34,53 +40,46 @@ pub(in crate::graphql) struct EventInput {
     campaign: Option<String>,
     /// The page, for pageviews.
     url: Option<String>,
-    /// Of the lines: ISO 4217, for purchases.
+    /// What the user's program calls itself.
+    user_agent: Option<String>,
+    /// The shop's id of the order, for purchases and refunds.
+    order_id: Option<String>,
+    /// Of the lines: ISO 4217, for purchases and refunds.
     currency: Option<String>,
-    /// What was bought, for purchases.
+    /// What was bought, or paid back.
     lines: Option<Vec<LineInput>>,
     /// Everything else: an object.
+    #[serde(serialize_with = "value")]
     properties: Option<Json<Value>>,
 }
 
-/// A line of an order.
-#[derive(InputObject)]
+/// A line of an order. For refunds only the amount is needed.
+#[derive(InputObject, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::graphql) struct LineInput {
     /// The shop's id of the product.
     product_id: Option<String>,
     /// How many: 1 to 1 000 000.
     quantity: Option<i64>,
     /// The line's total.
+    #[serde(serialize_with = "decimal")]
     amount: Option<Decimal>,
 }
 
-impl From<EventInput> for Draft<'static> {
-    fn from(input: EventInput) -> Self {
-        let owned = |text: Option<String>| text.map(Cow::Owned);
-        let line = |line: LineInput| LineDraft {
-            product_id: owned(line.product_id),
-            quantity: owned(line.quantity.map(|quantity| quantity.to_string())),
-            amount: owned(line.amount.map(|amount| amount.0)),
-        };
-        Self {
-            event_id: owned(input.event_id),
-            event_type: owned(input.event_type),
-            timestamp: owned(input.timestamp),
-            user_id: owned(input.user_id),
-            anonymous_id: owned(input.anonymous_id),
-            session_id: owned(input.session_id),
-            region: owned(input.region),
-            channel: owned(input.channel),
-            campaign: owned(input.campaign),
-            url: owned(input.url),
-            currency: owned(input.currency),
-            lines: input
-                .lines
-                .map(|lines| lines.into_iter().map(line).collect()),
-            order_id: None,
-            previous_id: None,
-            user_agent: None,
-            properties: owned(input.properties.map(|Json(value)| value.to_string())),
-        }
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+fn value<S: Serializer>(json: &Option<Json<Value>>, to: S) -> Result<S::Ok, S::Error> {
+    json.as_ref().map(|Json(value)| value).serialize(to)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+fn decimal<S: Serializer>(amount: &Option<Decimal>, to: S) -> Result<S::Ok, S::Error> {
+    amount.as_ref().map(|amount| &amount.0).serialize(to)
+}
+
+impl EventInput {
+    /// The event as `POST /v1/batch` takes it.
+    pub(in crate::graphql) fn json(&self) -> String {
+        serde_json::to_string(self).expect("texts and JSON values can be written")
     }
 }
 
@@ -98,6 +97,8 @@ pub(in crate::graphql) enum ReceiptStatus {
     Quarantined,
     /// Not kept; sending the same again will not help.
     Rejected,
+    /// Taken, durably, but not stored yet: of batches asked for later alone.
+    Pending,
 }
 
 /// What the sender gets for one event.
@@ -126,7 +127,9 @@ pub(in crate::graphql) struct IngestPayload {
     duplicates: usize,
     /// How many came with an id that another event has.
     conflicts: usize,
-    /// How many cannot be stored.
+    /// How many break a rule and are kept aside.
+    quarantined: usize,
+    /// How many are not kept.
     rejected: usize,
     /// One for each event, in order.
     receipts: Vec<Receipt>,
@@ -139,6 +142,7 @@ impl From<Receipts> for IngestPayload {
             accepted: receipts.count(Status::Accepted),
             duplicates: receipts.count(Status::Duplicate),
             conflicts: receipts.count(Status::Conflict),
+            quarantined: receipts.count(Status::Quarantined),
             rejected: receipts.count(Status::Rejected),
             receipts: receipts
                 .receipts

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{
+    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+};
 
 /// One column of a row's place. Each tells its kind, for a text may look like an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +164,20 @@ impl Paged for product::Entity {
     }
 }
 
+impl Paged for quarantine::Entity {
+    const NEWEST_FIRST: bool = true;
+    fn key() -> Vec<Self::Column> {
+        use quarantine::Column::{QuarantineId, ReceivedAt};
+        vec![ReceivedAt, QuarantineId]
+    }
+    fn place(row: &quarantine::Model) -> Vec<KeyPart> {
+        vec![
+            KeyPart::time(row.received_at),
+            KeyPart::Id(row.quarantine_id),
+        ]
+    }
+}
+
 /// Which rows of a list.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
@@ -233,7 +249,7 @@ where
 }
 
 /// Whether a row lies below (or else above) a place.
-fn beyond<E: Paged>(place: &[KeyPart], below: bool) -> SimpleExpr {
+pub(super) fn beyond<E: Paged>(place: &[KeyPart], below: bool) -> SimpleExpr {
     let columns = E::key();
     let leading = columns[0];
     let leading_value = place[0].value();

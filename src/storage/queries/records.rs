@@ -5,6 +5,7 @@ use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
+use super::identity::{is_canonical, is_of};
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
@@ -22,7 +23,7 @@ pub struct RecordFilter {
     pub types: Option<Vec<String>>,
     /// Within this range of the events' time.
     pub range: Option<TimeRange>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     pub user_id: Option<Uuid>,
     /// Of this product.
     pub product_id: Option<String>,
@@ -69,7 +70,9 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
@@ -84,7 +87,9 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -98,7 +103,9 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
     });
@@ -118,7 +125,9 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
     });
@@ -130,10 +139,12 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     })
 }
 
-/// Users, by the key.
+/// Users, each once, whatever ids turned out to be theirs; by the key.
 #[must_use]
 pub fn users(tenant: TenantId) -> Select<user::Entity> {
-    user::Entity::find().filter(user::Column::TenantId.eq(tenant.0))
+    user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant.0))
+        .filter(is_canonical())
 }
 
 /// User agents, by the key.
@@ -168,18 +179,6 @@ pub async fn event(
     let select = select.filter(event::Column::EventId.eq(id));
     // No LIMIT: for a single row the planner would rather walk the key.
     Ok(select.all(db).await?.pop())
-}
-
-/// A user by id.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn user(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    id: Uuid,
-) -> Result<Option<user::Model>, StorageError> {
-    Ok(user::Entity::find_by_id((tenant.0, id)).one(db).await?)
 }
 
 /// A pageview by id: the event of this id, if it has a page.

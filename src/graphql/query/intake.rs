@@ -1,0 +1,60 @@
+//! What became of what was sent: schemas, quarantine, receipts.
+
+use async_graphql::{Context, Object, Result};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::graphql::context::ContextExt;
+use crate::graphql::limits::list_cost;
+use crate::graphql::types::connection::{PageArguments, Records, records};
+use crate::graphql::types::event_schema::EventSchema;
+use crate::graphql::types::ingest::IngestPayload;
+use crate::graphql::types::quarantine::{QuarantineFilterInput, QuarantinedEvent};
+use crate::storage::entity::quarantine;
+
+#[derive(Default)]
+pub(super) struct IntakeQueries;
+
+#[Object]
+impl IntakeQueries {
+    /// The schemas that events' properties are checked against, by type: at most 200.
+    #[graphql(complexity = "20 + 10 * child_complexity")]
+    async fn event_schemas(&self, ctx: &Context<'_>) -> Result<Vec<EventSchema>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let rows = ctx.ingest().event_schemas(tenant).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Events that could not be stored as they were, the newest first; pages of up to 100. Needs the
+    /// scope `admin`, for payloads hold whatever was sent.
+    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    async fn quarantine(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default)] filter: QuarantineFilterInput,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Records<QuarantinedEvent>> {
+        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let arguments = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        let filter = filter.try_into()?;
+        Ok(records::<quarantine::Entity, _>(ctx.reports(), tenant, filter, arguments).await?)
+    }
+
+    /// The receipts of a batch: what became of each event. Nothing if no such batch of this tenant
+    /// is stored, or if it was longer ago than receipts are kept. Needs the scope `ingest` or `read`.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn receipt(&self, ctx: &Context<'_>, batch_id: Uuid) -> Result<Option<IngestPayload>> {
+        let sender = ctx.identity(Scope::Ingest);
+        let tenant = sender.or_else(|_| ctx.identity(Scope::Read))?.tenant;
+        let receipts = ctx.ingest().receipt(tenant, batch_id).await?;
+        Ok(receipts.map(Into::into))
+    }
+}
