@@ -10,6 +10,7 @@ pub mod records;
 pub mod restatements;
 pub mod sales;
 pub mod traffic;
+pub mod user_agents;
 
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;

@@ -16,3 +16,4 @@ pub(super) mod restatements;
 pub(super) mod sales;
 pub(super) mod traffic;
 pub(super) mod user;
+pub(super) mod user_agent;

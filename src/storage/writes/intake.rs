@@ -62,7 +62,7 @@ impl Seen {
                 if !seen.contains(&hash) && met.insert(hash) {
                     let word = Word::UserAgent {
                         text: text.clone(),
-                        bot: event.bot,
+                        bot: incoming.bot,
                     };
                     new.words.insert((tenant, word), incoming.received_at());
                 }
