@@ -11,7 +11,9 @@ mod health;
 mod identity;
 mod middleware;
 mod problem;
+mod receipts;
 mod socket;
+mod stream;
 
 use axum::Router;
 use axum::response::Redirect;
@@ -19,6 +21,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
@@ -27,6 +30,7 @@ use crate::access::Access;
 use crate::error::{Code, Problem};
 use crate::graphql::{Loaders, Schema};
 use crate::ingest::Ingest;
+use crate::ingest::parse::KINDS;
 use crate::telemetry::metrics::Metrics;
 
 pub use body::Bodies;
@@ -65,21 +69,31 @@ pub fn router(state: State) -> Router {
         .allow_headers(AllowHeaders::mirror_request());
     let prepared =
         axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
+    // Another encoding than gzip is refused where the body is read, as a problem.
+    let unpacked = RequestDecompressionLayer::new().pass_through_unaccepted(true);
+    // An upload takes as long as it takes.
+    let uploads = Router::new()
+        .route("/v1/events", post(stream::take))
+        .layer(prepared.clone())
+        .layer(unpacked.clone());
     let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
     Router::new()
         .route("/graphql", post(graphql::answer).get(socket::upgrade))
-        .route("/v1/batch", post(batch::take))
-        .route("/v1/receipts/{batch_id}", get(batch::receipt))
+        .merge(senders())
+        .route("/v1/receipts/{batch_id}", get(receipts::read))
         .layer(prepared)
         .layer(axum::middleware::from_fn(middleware::time_out))
-        // Another encoding than gzip is refused where the body is read, as a problem.
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
+        .layer(unpacked)
+        .merge(uploads)
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/{file}", get(graphiql::asset))
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
-        .layer(CompressionLayer::new())
+        // A packer would hold back the answers to an upload.
+        .layer(CompressionLayer::new().compress_when(
+            DefaultPredicate::new().and(NotForContentType::const_new(stream::NDJSON)),
+        ))
         .layer(cors)
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(measured)
@@ -89,6 +103,21 @@ pub fn router(state: State) -> Router {
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state)
+}
+
+/// Where events are sent to: our own batches, the Segment tracking API, and `PostHog`'s batches.
+fn senders() -> Router<State> {
+    let mut router = Router::new().route("/v1/batch", post(batch::batch));
+    for kind in KINDS {
+        let take = move |state, caller, query, headers, body| {
+            batch::message(kind, state, caller, query, headers, body)
+        };
+        router = router.route(&format!("/v1/{kind}"), post(take));
+    }
+    for path in ["/batch", "/batch/", "/capture", "/capture/", "/e", "/e/"] {
+        router = router.route(path, post(batch::posthog));
+    }
+    router
 }
 
 /// What operators see: the metrics, and the server's health for roles without the API.

@@ -1,93 +1,106 @@
-//! `POST /v1/batch`: events in, receipts out. `GET /v1/receipts/{batchId}`: the same receipts later.
+//! Events in, receipts out: `POST /v1/batch`, the addresses of the Segment API and `PostHog`'s.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State as Extract};
+use axum::extract::{RawQuery, State as Extract};
 use axum::http::HeaderMap;
-use serde::Serialize;
-use uuid::Uuid;
 
 use super::State;
-use super::identity::Authenticated;
-use crate::access::Scope;
+use super::identity::Caller;
+use super::receipts::{Answer, Detail};
+use crate::access::{Identity, Scope};
 use crate::error::{Code, Problem};
-use crate::ingest::parse::parse_batch;
-use crate::ingest::{Receipt, Receipts, Status};
+use crate::ingest::parse::{Parsed, parse_batch, parse_message, parse_posthog};
+use crate::ingest::{MAX_BYTES, MAX_FOREIGN_BYTES};
 
 /// Takes a batch; answers 200 with a receipt for each event, also where all were rejected.
-pub(super) async fn take(
+pub(super) async fn batch(
     Extract(state): Extract<State>,
-    Authenticated(identity): Authenticated,
+    caller: Caller,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
-    identity.may(Scope::Ingest)?;
-    let body = state.bodies.read(&headers, body).await?;
-    let drafts = parse_batch(&body)?.drafts;
-    let receipts = state.ingest.take(&identity.sender(), drafts).await?;
-    Ok(Json(receipts.into()))
+    let detail = Detail::parse(query.as_deref())?;
+    let body = if caller.is_known() {
+        state.bodies.read(&headers, body).await?
+    } else {
+        // Who shows no key before the body may send as much as a sender of such bodies does.
+        let bodies = &state.bodies;
+        bodies
+            .read_from_page(MAX_FOREIGN_BYTES, &headers, body)
+            .await?
+    };
+    take(&state, caller, parse_batch(&body), detail).await
 }
 
-/// What became of a batch that was sent before.
-pub(super) async fn receipt(
+/// Takes one message of the Segment API.
+pub(super) async fn message(
+    kind: &'static str,
     Extract(state): Extract<State>,
-    Authenticated(identity): Authenticated,
-    Path(batch_id): Path<String>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Json<Answer>, Problem> {
-    let may = identity.may(Scope::Ingest);
-    may.or_else(|_| identity.may(Scope::Read))?;
-    // What is no id names no batch.
-    let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
-    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
-    Ok(Json(receipts.ok_or(Code::UnknownReceipt)?.into()))
+    let detail = Detail::parse(query.as_deref())?;
+    let bodies = &state.bodies;
+    let body = bodies
+        .read_from_page(MAX_FOREIGN_BYTES, &headers, body)
+        .await?;
+    take(&state, caller, parse_message(&body, kind), detail).await
 }
 
-/// The answer's JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
-    batch_id: Uuid,
-    accepted: usize,
-    duplicates: usize,
-    conflicts: usize,
-    rejected: usize,
-    receipts: Vec<ReceiptAnswer>,
+/// Takes a batch of `PostHog`'s; its senders add parameters of their own.
+pub(super) async fn posthog(
+    Extract(state): Extract<State>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Answer>, Problem> {
+    let max = if caller.is_known() {
+        MAX_BYTES
+    } else {
+        MAX_FOREIGN_BYTES
+    };
+    let body = state.bodies.read_from_page(max, &headers, body).await?;
+    take(&state, caller, parse_posthog(&body), Detail::All).await
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptAnswer {
-    event_id: Option<Uuid>,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
+async fn take(
+    state: &State,
+    caller: Caller,
+    parsed: Result<Parsed<'_>, Problem>,
+    detail: Detail,
+) -> Result<Json<Answer>, Problem> {
+    let (identity, parsed) = authorise(state, caller, parsed).await?;
+    let names = Answer::names(&parsed.drafts);
+    let receipts = state.ingest.take(&identity.sender(), parsed.drafts).await?;
+    Ok(Json(Answer::new(receipts, names, detail)))
 }
 
-impl From<Receipts> for Answer {
-    fn from(receipts: Receipts) -> Self {
-        Self {
-            batch_id: receipts.batch_id,
-            accepted: receipts.count(Status::Accepted),
-            duplicates: receipts.count(Status::Duplicate),
-            conflicts: receipts.count(Status::Conflict),
-            rejected: receipts.count(Status::Rejected),
-            receipts: receipts.receipts.into_iter().map(Into::into).collect(),
+/// Who sends: the key of the header, or else that of the body.
+async fn authorise<'a>(
+    state: &State,
+    caller: Caller,
+    parsed: Result<Parsed<'a>, Problem>,
+) -> Result<(Arc<Identity>, Parsed<'a>), Problem> {
+    let Caller(known) = caller;
+    let (identity, parsed) = match (known, parsed) {
+        (Some(identity), parsed) => {
+            identity.may(Scope::Ingest)?;
+            (identity, parsed?)
         }
-    }
-}
-
-impl From<Receipt> for ReceiptAnswer {
-    fn from(receipt: Receipt) -> Self {
-        Self {
-            event_id: receipt.event_id,
-            status: receipt.status.name(),
-            code: receipt.code.map(Code::name),
-            message: receipt.message,
-            path: receipt.path,
+        (None, Ok(parsed)) => {
+            let key = parsed.key.as_deref().ok_or(Code::MissingKey)?;
+            let identity = state.access.identify(key).await?;
+            identity.may(Scope::Ingest)?;
+            (identity, parsed)
         }
-    }
+        // Who may not send learns nothing of what was wrong with it.
+        (None, Err(_)) => return Err(Code::MissingKey.into()),
+    };
+    Ok((identity, parsed))
 }

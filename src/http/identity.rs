@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -19,13 +20,39 @@ impl FromRequestParts<State> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let header = parts.headers.get(AUTHORIZATION).ok_or(Code::MissingKey)?;
-        let header = header.to_str().map_err(|_| Code::UnknownKey)?;
-        let key = bearer(header)
-            .or_else(|| basic(header))
-            .ok_or(Code::MissingKey)?;
-        Ok(Self(state.access.identify(&key).await?))
+        let Caller(identity) = Caller::from_request_parts(parts, state).await?;
+        Ok(Self(identity.ok_or(Code::MissingKey)?))
     }
+}
+
+/// The same, where the key may be in the body as well: nobody yet, if there is no header.
+pub(super) struct Caller(pub(super) Option<Arc<Identity>>);
+
+impl Caller {
+    /// Whether the header told who asks.
+    pub(super) const fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl FromRequestParts<State> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        let key = key(&parts.headers)?;
+        Ok(Self(Some(state.access.identify(&key).await?)))
+    }
+}
+
+/// The key of the `Authorization` header.
+pub(super) fn key(headers: &HeaderMap) -> Result<String, Problem> {
+    let header = headers.get(AUTHORIZATION).ok_or(Code::MissingKey)?;
+    let header = header.to_str().map_err(|_| Code::UnknownKey)?;
+    let key = bearer(header).or_else(|| basic(header));
+    key.ok_or_else(|| Code::MissingKey.into())
 }
 
 /// The key of `Bearer <key>`.

@@ -5,6 +5,7 @@
 
 mod body;
 mod json;
+mod lines;
 mod names;
 mod native;
 mod order;
@@ -23,8 +24,10 @@ use crate::domain::batch::Protocol;
 use crate::error::Code;
 use json::{Members, lenient_text, object};
 
-pub use body::{Parsed, parse_batch, parse_message, parse_posthog, parse_text};
+pub use body::{Parsed, parse_batch, parse_line, parse_message, parse_posthog};
+pub use lines::{Line, Lines};
 pub use names::Names;
+pub use segment::KINDS;
 
 /// An event as sent.
 #[derive(Clone, Debug, Default)]

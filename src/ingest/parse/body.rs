@@ -7,10 +7,10 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::json::{AtMost, TOO_MANY, lenient_text, object};
-use super::{Around, Draft, read, salvaged};
+use super::{Around, Draft, Line, read, salvaged, too_large};
 use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
-use crate::ingest::{MAX_EVENTS, MAX_FOREIGN_BYTES, Rejection};
+use crate::ingest::{MAX_EVENT_BYTES, MAX_EVENTS, MAX_FOREIGN_BYTES, Rejection};
 
 /// A body with more items than this is not read to its end.
 const MAX_ITEMS: usize = 4 * MAX_EVENTS;
@@ -114,19 +114,28 @@ pub fn parse_posthog(body: &[u8]) -> Result<Parsed<'_>, Problem> {
     read_all(&envelope, Some(Protocol::Posthog))
 }
 
-/// Reads an event that stands alone, as a line does: in our own words or as a message of the
-/// Segment API.
+/// Reads a line of an upload: an event in our own words or a message of the Segment API.
 ///
 /// # Errors
-/// When it is no JSON, too large, or a field cannot be read.
-pub fn parse_text(text: &str) -> Result<Draft<'_>, Rejection> {
-    if text.len() <= crate::ingest::MAX_EVENT_BYTES
-        && let Err(error) = serde_json::from_str::<&RawValue>(text)
-    {
-        let detail = format!("The event cannot be read: {error}.");
-        return Err(Rejection::with(Code::MalformedJson, "", detail));
+/// When it is no JSON, too long, or a field cannot be read.
+pub fn parse_line<'a>(line: &Line, block: &'a [u8]) -> Result<Draft<'a>, Rejection> {
+    let range = match line {
+        Line::At(range) => range.clone(),
+        Line::TooLong(bytes) => return Err(too_large(*bytes)),
+    };
+    if range.len() > MAX_EVENT_BYTES {
+        return Err(too_large(range.len()));
     }
-    read(text, None, Around::default())
+    let malformed = |detail| Rejection::with(Code::MalformedJson, "", detail);
+    let text = std::str::from_utf8(&block[range]).map_err(|error| {
+        let at = error.valid_up_to();
+        malformed(format!(
+            "The line is not UTF-8: the byte at offset {at} does not belong."
+        ))
+    })?;
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| malformed(format!("The line cannot be read: {error}.")))?;
+    read(raw.get(), None, Around::default())
 }
 
 fn read_all<'a>(

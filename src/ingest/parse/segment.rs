@@ -12,8 +12,8 @@ use crate::domain::event::{PAGEVIEW, PURCHASE, REFUND};
 use crate::error::Code;
 use crate::ingest::Rejection;
 
-/// The types of messages.
-pub(super) const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
+/// The types of messages of the Segment API.
+pub const KINDS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
 
 /// Whether an event of a batch is a message of this protocol: it has one of its types and no
 /// `eventId`.

@@ -1,0 +1,215 @@
+//! What senders are answered: counts, and a receipt for each event; and the same later, at
+//! `GET /v1/receipts/{batchId}`.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State as Extract};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::State;
+use super::identity::Authenticated;
+use crate::access::Scope;
+use crate::error::{Code, Problem};
+use crate::ingest::parse::Draft;
+use crate::ingest::{Receipt, Receipts, Rejection, Status};
+
+/// What became of a batch that was sent before.
+pub(super) async fn read(
+    Extract(state): Extract<State>,
+    Authenticated(identity): Authenticated,
+    Path(batch_id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Answer>, Problem> {
+    let may = identity.may(Scope::Ingest);
+    may.or_else(|_| identity.may(Scope::Read))?;
+    let detail = Detail::parse(query.as_deref())?;
+    // What is no id names no batch.
+    let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
+    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
+    let receipts = receipts.ok_or(Code::UnknownReceipt)?;
+    // The senders' own ids are not kept.
+    let names = vec![None; receipts.receipts.len()];
+    Ok(Json(Answer::new(receipts, names, detail)))
+}
+
+/// How much of the receipts a sender wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// One for each event.
+    All,
+    /// Those of events that were not stored.
+    Summary,
+}
+
+impl Detail {
+    /// Reads `receipts=all` or `receipts=summary`.
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        match query.unwrap_or_default() {
+            "" | "receipts=all" => Ok(Self::All),
+            "receipts=summary" => Ok(Self::Summary),
+            _ => {
+                let detail = "The one parameter is `receipts`: `all` or `summary`.";
+                Err(Problem::with(Code::InvalidParameter, detail))
+            }
+        }
+    }
+}
+
+/// The answer's JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer {
+    batch_id: Uuid,
+    #[serde(flatten)]
+    counts: Counts,
+    receipts: Vec<ReceiptAnswer>,
+}
+
+/// How many events became what.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(super) struct Counts {
+    accepted: usize,
+    duplicates: usize,
+    conflicts: usize,
+    quarantined: usize,
+    rejected: usize,
+}
+
+impl Counts {
+    pub(super) fn of(receipts: &Receipts) -> Self {
+        Self {
+            accepted: receipts.count(Status::Accepted),
+            duplicates: receipts.count(Status::Duplicate),
+            conflicts: receipts.count(Status::Conflict),
+            quarantined: receipts.count(Status::Quarantined),
+            rejected: receipts.count(Status::Rejected),
+        }
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.accepted += more.accepted;
+        self.duplicates += more.duplicates;
+        self.conflicts += more.conflicts;
+        self.quarantined += more.quarantined;
+        self.rejected += more.rejected;
+    }
+}
+
+/// One event's receipt.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReceiptAnswer {
+    /// Where in the batch, if not all are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    /// On which line of an upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    event_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl ReceiptAnswer {
+    fn new(receipt: Receipt, message_id: Option<String>) -> Self {
+        let wait = receipt.code.and_then(Code::retry_after);
+        Self {
+            position: None,
+            line: None,
+            event_id: receipt.event_id,
+            message_id,
+            status: receipt.status.name(),
+            code: receipt.code.map(Code::name),
+            message: receipt.message,
+            path: receipt.path,
+            retry_after: wait.map(|wait| wait.as_secs().max(1)),
+        }
+    }
+}
+
+/// The senders' own ids of events, where they are no UUIDs.
+pub(super) type Names = Vec<Option<String>>;
+
+impl Answer {
+    /// The names that the receipts will need.
+    pub(super) fn names(drafts: &[Result<Draft<'_>, Rejection>]) -> Names {
+        let name = |draft: &Result<Draft<'_>, Rejection>| match draft {
+            Ok(draft) => draft.message_id().map(str::to_owned),
+            Err(rejection) => rejection.message_id().map(str::to_owned),
+        };
+        drafts.iter().map(name).collect()
+    }
+
+    pub(super) fn new(receipts: Receipts, names: Names, detail: Detail) -> Self {
+        let counts = Counts::of(&receipts);
+        let batch_id = receipts.batch_id;
+        let receipts = match detail {
+            Detail::All => {
+                let all = receipts.receipts.into_iter().zip(names);
+                all.map(|(receipt, name)| ReceiptAnswer::new(receipt, name))
+                    .collect()
+            }
+            Detail::Summary => problems(receipts, names)
+                .map(|(position, receipt)| ReceiptAnswer {
+                    position: Some(position),
+                    ..receipt
+                })
+                .collect(),
+        };
+        Self {
+            batch_id,
+            counts,
+            receipts,
+        }
+    }
+}
+
+/// The receipts of events that were not stored, and their places.
+pub(super) fn problems(
+    receipts: Receipts,
+    names: Names,
+) -> impl Iterator<Item = (usize, ReceiptAnswer)> {
+    let all = receipts.receipts.into_iter().zip(names).enumerate();
+    all.filter(|(_, (receipt, _))| !matches!(receipt.status, Status::Accepted | Status::Duplicate))
+        .map(|(position, (receipt, name))| (position, ReceiptAnswer::new(receipt, name)))
+}
+
+/// What became of a block of an upload's lines.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BlockAnswer {
+    pub(super) batch_id: Uuid,
+    pub(super) first_line: u64,
+    pub(super) last_line: u64,
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+    pub(super) problems: Vec<ReceiptAnswer>,
+}
+
+impl BlockAnswer {
+    /// The answer for events that stand on these lines.
+    pub(super) fn new(receipts: Receipts, names: Names, lines: &[u64]) -> Self {
+        let counts = Counts::of(&receipts);
+        Self {
+            batch_id: receipts.batch_id,
+            first_line: lines.first().copied().unwrap_or_default(),
+            last_line: lines.last().copied().unwrap_or_default(),
+            counts,
+            problems: problems(receipts, names)
+                .map(|(n, receipt)| ReceiptAnswer {
+                    line: lines.get(n).copied(),
+                    ..receipt
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `POST /v1/events`: events as lines of JSON, without an end. Each block of lines is stored and
+//! answered with a line while the upload goes on; what is held is one block.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{RawQuery, State as Extract};
+use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::response::{IntoResponse, Response};
+use bytes::Buf;
+use futures_util::StreamExt;
+use futures_util::stream::unfold;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::State;
+use super::body::{require_kind, unreadable};
+use super::identity;
+use super::receipts::{Answer, BlockAnswer, Counts};
+use crate::access::Scope;
+use crate::error::{Code, Problem};
+use crate::ingest::parse::{Lines, parse_line};
+
+/// The media type of lines of JSON.
+pub(super) const NDJSON: &str = "application/x-ndjson";
+/// How long an upload may send nothing.
+const IDLE: Duration = Duration::from_secs(15);
+/// After how short a pause what has come is stored.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Takes an upload.
+pub(super) async fn take(
+    Extract(state): Extract<State>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let key = identity::key(&headers)?;
+    state.access.identify(&key).await?.may(Scope::Ingest)?;
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Err(Code::InvalidParameter.into());
+    }
+    require_kind(
+        &headers,
+        &[NDJSON, "application/ndjson", "application/jsonl"],
+    )?;
+    let upload = Upload {
+        turn: state.bodies.stream()?,
+        state,
+        key,
+        body: body.into_data_stream(),
+        chunk: Bytes::new(),
+        lines: Lines::default(),
+        totals: Counts::default(),
+        stage: Stage::Arriving,
+    };
+    let answers = unfold(upload, |mut upload| async move {
+        let answer = upload.next_answer().await?;
+        Some((Ok::<_, Infallible>(answer), upload))
+    });
+    Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(answers)).into_response())
+}
+
+/// An upload that is under way.
+struct Upload {
+    state: State,
+    key: String,
+    body: BodyDataStream,
+    /// What has come and is not told apart.
+    chunk: Bytes,
+    lines: Lines,
+    totals: Counts,
+    stage: Stage,
+    #[expect(dead_code, reason = "given back when the upload ends")]
+    turn: OwnedSemaphorePermit,
+}
+
+enum Stage {
+    /// More may come.
+    Arriving,
+    /// All has come.
+    Ended,
+    /// No more can come.
+    Broken(Problem),
+    /// The last answer was given.
+    Answered,
+}
+
+impl Upload {
+    /// The next line of the answer; none after the last.
+    async fn next_answer(&mut self) -> Option<Bytes> {
+        loop {
+            let taken = self.lines.push(&self.chunk);
+            self.chunk.advance(taken);
+            if self.lines.is_full() {
+                return Some(self.store().await);
+            }
+            match &self.stage {
+                Stage::Arriving => {
+                    if self.receive().await {
+                        return Some(self.store().await);
+                    }
+                }
+                Stage::Ended | Stage::Broken(_) if !self.lines.is_empty() => {
+                    return Some(self.store().await);
+                }
+                Stage::Ended => {
+                    self.stage = Stage::Answered;
+                    return Some(line(&Done {
+                        done: true,
+                        lines: self.lines.next_line() - 1,
+                        totals: self.totals,
+                    }));
+                }
+                Stage::Broken(problem) => {
+                    let answer = failed(problem, self.lines.next_line());
+                    self.stage = Stage::Answered;
+                    return Some(answer);
+                }
+                Stage::Answered => return None,
+            }
+        }
+    }
+
+    /// Waits for more; true if nothing came for a while and there are lines to store.
+    async fn receive(&mut self) -> bool {
+        let patience = if self.lines.is_empty() { IDLE } else { PAUSE };
+        match tokio::time::timeout(patience, self.body.next()).await {
+            Ok(Some(Ok(chunk))) => self.chunk = chunk,
+            Ok(Some(Err(error))) => self.stage = Stage::Broken(unreadable(&error)),
+            Ok(None) => {
+                self.lines.finish();
+                self.stage = Stage::Ended;
+            }
+            Err(_) if !self.lines.is_empty() => return true,
+            Err(_) => {
+                let detail = format!("Nothing came for {} seconds.", IDLE.as_secs());
+                self.stage = Stage::Broken(Problem::with(Code::RequestTimeout, detail));
+            }
+        }
+        false
+    }
+
+    /// Stores the lines that are complete and answers for them.
+    async fn store(&mut self) -> Bytes {
+        let (lines, bytes) = self.lines.take();
+        let numbers: Vec<u64> = lines.iter().map(|(number, _)| *number).collect();
+        let drafts = lines.iter().map(|(_, line)| parse_line(line, &bytes));
+        let drafts: Vec<_> = drafts.collect();
+        let names = Answer::names(&drafts);
+        // The key may have been revoked since the upload began.
+        let stored = match self.state.access.identify(&self.key).await {
+            Ok(identity) => self.state.ingest.take(&identity.sender(), drafts).await,
+            Err(problem) => Err(problem),
+        };
+        match stored {
+            Ok(receipts) => {
+                let answer = BlockAnswer::new(receipts, names, &numbers);
+                self.totals.add(answer.counts);
+                line(&answer)
+            }
+            Err(problem) => {
+                self.stage = Stage::Answered;
+                self.chunk = Bytes::new();
+                failed(&problem, numbers.first().copied().unwrap_or_default())
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Done {
+    done: bool,
+    lines: u64,
+    #[serde(flatten)]
+    totals: Counts,
+}
+
+/// The last line of an upload that failed: what it has answered for is stored, the rest is not.
+fn failed(problem: &Problem, resume_at: u64) -> Bytes {
+    let wait = problem.code.retry_after();
+    line(&json!({
+        "error": {
+            "code": problem.code.name(),
+            "message": problem.message(),
+            "retryAfter": wait.map(|wait| wait.as_secs().max(1)),
+        },
+        "resumeAtLine": resume_at,
+    }))
+}
+
+fn line(answer: &impl Serialize) -> Bytes {
+    let mut text = serde_json::to_vec(answer).expect("answers are plain JSON");
+    text.push(b'\n');
+    text.into()
+}
