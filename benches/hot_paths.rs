@@ -1,4 +1,5 @@
-//! The hot paths of one core: reading a batch, cutting a year into buckets, moving a window.
+//! The hot paths of one core: reading a batch, telling bots, cutting a year into buckets, moving a
+//! window.
 
 #![allow(
     missing_docs,
@@ -16,6 +17,7 @@ use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
 use tidewater::domain::money::Currency;
 use tidewater::domain::tenant::{Sender, TenantId};
 use tidewater::ingest::judge;
+use tidewater::ingest::bots::is_bot;
 use tidewater::ingest::parse::parse_batch;
 use tidewater::ingest::rules::Verdict;
 use tidewater::realtime::window::SlidingWindow;
@@ -58,6 +60,32 @@ fn reading(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn bots(criterion: &mut Criterion) {
+    let program = |n: usize| {
+        format!(
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{n}.0.0.0 Safari/537.36"
+        )
+    };
+    let programs: Vec<_> = (0..500).map(program).collect();
+    let mut group = criterion.benchmark_group("500 programs");
+    group.throughput(Throughput::Elements(500));
+    group.bench_function("the list alone (baseline)", |bencher| {
+        bencher.iter(|| {
+            let known = |text: &&String| iscrawl::crawler_info(text).is_some();
+            black_box(&programs).iter().filter(known).count()
+        });
+    });
+    group.bench_function("is it a bot", |bencher| {
+        bencher.iter(|| {
+            black_box(&programs)
+                .iter()
+                .filter(|text| is_bot(text))
+                .count()
+        });
+    });
+    group.finish();
+}
+
 fn buckets(criterion: &mut Criterion) {
     let at = |text: &str| text.parse().expect("a time");
     let year =
@@ -90,5 +118,5 @@ fn window(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, reading, buckets, window);
+criterion_group!(benches, reading, bots, buckets, window);
 criterion_main!(benches);

@@ -9,6 +9,7 @@ mod demo;
 mod healthcheck;
 mod import;
 mod keys;
+pub mod load;
 mod migrate;
 mod schema;
 mod serve;
@@ -41,6 +42,8 @@ enum Command {
     Import(import::Import),
     /// Load a made-up shop into a running server and keep sending it traffic.
     Demo(demo::Demo),
+    /// Send made-up events to a running server, fast, and check that all of them are stored.
+    Load(load::Load),
     /// Make, list and revoke API keys.
     Keys(keys::Keys),
     /// Print the GraphQL schema.
@@ -64,6 +67,7 @@ pub async fn run() -> ExitCode {
         Command::Migrate(command) => command.run(config).await,
         Command::Import(command) => command.run(config).await,
         Command::Demo(command) => command.run().await,
+        Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
         Command::Schema => schema::run(),
         Command::Healthcheck(command) => command.run(&config).await,
@@ -77,22 +81,26 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// Every environment variable that the command line reads, with its default, in order.
+/// Every environment variable that the command line reads, each once, with its default, in order.
 #[must_use]
 pub fn variables() -> Vec<(String, Option<String>)> {
     let cli = Cli::command();
     let commands = std::iter::once(&cli).chain(cli.get_subcommands());
     let arguments = commands.flat_map(clap::Command::get_arguments);
-    arguments
-        .filter_map(|argument| {
-            let name = argument.get_env()?.to_string_lossy().into_owned();
-            let default = argument.get_default_values().first();
-            Some((
-                name,
-                default.map(|value| value.to_string_lossy().into_owned()),
-            ))
-        })
-        .collect()
+    let variable = |argument: &clap::Arg| {
+        let name = argument.get_env()?.to_string_lossy().into_owned();
+        let default = argument.get_default_values().first();
+        let default = default.map(|value| value.to_string_lossy().into_owned());
+        Some((name, default))
+    };
+    let mut all: Vec<(String, Option<String>)> = Vec::new();
+    for variable in arguments.filter_map(variable) {
+        // Two commands send with the same key.
+        if !all.contains(&variable) {
+            all.push(variable);
+        }
+    }
+    all
 }
 
 /// Cancelled by Ctrl-C or a TERM.

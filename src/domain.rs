@@ -5,5 +5,6 @@
 pub mod batch;
 pub mod calendar;
 pub mod event;
+pub mod identity;
 pub mod money;
 pub mod tenant;

@@ -80,7 +80,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/graphql", post(graphql::answer).get(socket::upgrade))
         .merge(senders())
-        .route("/v1/receipts/{batch_id}", get(receipts::read))
+        .route("/v1/receipts/{batch_id}", get(receipts::receipt))
         .layer(prepared)
         .layer(axum::middleware::from_fn(middleware::time_out))
         .layer(unpacked)

@@ -5,6 +5,7 @@
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
+pub mod bots;
 mod judge;
 pub mod log;
 pub mod parse;

@@ -7,6 +7,7 @@
 pub mod catalogue;
 pub mod provenance;
 pub mod records;
+pub mod restatements;
 pub mod sales;
 pub mod traffic;
 
@@ -50,4 +51,10 @@ impl From<CalendarError> for Problem {
 /// Which bucket a row belongs to: PostgreSQL counts them from 1.
 fn bucket_index(bucket: i32) -> usize {
     usize::try_from(bucket - 1).expect("rows lie behind the first bound")
+}
+
+/// A sum that PostgreSQL wrote.
+fn minor_units(sum: &str) -> i128 {
+    sum.parse()
+        .expect("a sum of whole numbers is a whole number")
 }

@@ -6,7 +6,8 @@
 //! only sorts minutes between them.
 
 use chrono::{
-    DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc,
+    DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone,
+    Timelike, Utc,
 };
 use chrono_tz::Tz;
 
@@ -194,6 +195,20 @@ fn next_period(day: NaiveDate, granularity: Granularity) -> NaiveDate {
     }
 }
 
+/// The days that buckets with these bounds begin on, and the one after the last, if each bound is
+/// the beginning of a day in this zone. Then an instant is in a bucket exactly if its day is.
+#[must_use]
+pub fn whole_days(bounds: &[DateTime<Utc>], zone: Tz) -> Option<Vec<NaiveDate>> {
+    let day = |bound: &DateTime<Utc>| {
+        let day = local(*bound, zone).date();
+        // Where the clock goes back over midnight, the day before goes on after this one began.
+        let midnight = zone.from_local_datetime(&day.and_time(chrono::NaiveTime::MIN));
+        let once = !matches!(midnight, LocalResult::Ambiguous(..));
+        (once && start_of_day(day, zone) == *bound).then_some(day)
+    };
+    bounds.iter().map(day).collect()
+}
+
 /// The first instant of a local day; where midnight is skipped, the first that exists.
 fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(chrono::NaiveTime::MIN);
@@ -365,7 +380,52 @@ mod tests {
         );
     }
 
+    #[test]
+    fn whole_days_are_days_of_23_to_25_hours_and_nothing_else() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let berlin = |bounds: &[&str]| {
+            let bounds: Vec<_> = bounds.iter().map(|bound| at(bound)).collect();
+            whole_days(&bounds, Tz::Europe__Berlin)
+        };
+        assert_eq!(
+            berlin(&["2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"]),
+            Some(vec![day("2026-03-29"), day("2026-03-30")])
+        );
+        assert_eq!(
+            berlin(&["2026-03-28T23:00:00Z", "2026-03-29T23:00:00Z"]),
+            None
+        );
+        // A midnight that is skipped, and one that comes twice.
+        let skipped = at("2018-11-04T03:00:00Z");
+        assert_eq!(
+            whole_days(&[skipped], Tz::America__Sao_Paulo),
+            Some(vec![day("2018-11-04")])
+        );
+        let twice = at("2010-11-07T02:30:00Z");
+        assert_eq!(whole_days(&[twice], Tz::America__St_Johns), None);
+    }
+
     proptest! {
+        /// Whoever sorts instants by their days sorts them into the same buckets.
+        #[test]
+        fn whole_days_hold_the_instants_of_their_days(
+            start in 0..1_900_000_000_i64,
+            days in 1..400_i64,
+            into in 0.0..1.0_f64,
+            zone in prop::sample::select(vec![Tz::UTC, Tz::America__New_York, Tz::Asia__Kathmandu, Tz::America__St_Johns, Tz::America__Sao_Paulo, Tz::Pacific__Apia, Tz::Africa__Cairo, Tz::America__Havana]),
+        ) {
+            let from = start_of_day(local(DateTime::from_timestamp(start, 0).unwrap(), zone).date(), zone);
+            let range = TimeRange::new(from, start_of_day(local(from + Duration::days(days), zone).date(), zone)).unwrap();
+            let bounds = bounds(range, Granularity::Day, zone).unwrap();
+            if let Some(dates) = whole_days(&bounds, zone) {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
+                let instant = range.from + Duration::seconds(((range.to - range.from).num_seconds() as f64 * into) as i64);
+                let day = local(instant, zone).date();
+                let by_instant = bounds.partition_point(|bound| *bound <= instant);
+                prop_assert_eq!(by_instant, dates.partition_point(|date| *date <= day));
+            }
+        }
+
         /// Against a definition that shares nothing with the code: look at every minute.
         #[test]
         fn buckets_begin_exactly_where_the_wall_clock_turns(

@@ -17,7 +17,7 @@ use crate::access::Identity;
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::reports::Reports;
-use crate::reports::records::EventPlace;
+use crate::reports::records::{EventPlace, Merged};
 use crate::storage::entity::{event, product, purchase, refund, user};
 
 /// Makes the data of one request.
@@ -49,9 +49,12 @@ pub(super) struct Loader {
     tenant: TenantId,
 }
 
-/// A user by id.
+/// The user whom an id stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct UserKey(pub Uuid);
+/// The other ids of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct MergedKey(pub Uuid);
 /// A product by the shop's id.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct ProductKey(pub String);
@@ -77,8 +80,19 @@ impl async_graphql::dataloader::Loader<UserKey> for Loader {
         let rows = self.reports.users_with(self.tenant, &ids).await?;
         Ok(rows
             .into_iter()
-            .map(|row| (UserKey(row.user_id), row))
+            .map(|row| (UserKey(row.id), row.user))
             .collect())
+    }
+}
+
+impl async_graphql::dataloader::Loader<MergedKey> for Loader {
+    type Value = Vec<Merged>;
+    type Error = Problem;
+
+    async fn load(&self, keys: &[MergedKey]) -> Result<HashMap<MergedKey, Vec<Merged>>, Problem> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = self.reports.merged_into(self.tenant, &ids).await?;
+        Ok(grouped(rows, |row| MergedKey(row.canonical_id)))
     }
 }
 

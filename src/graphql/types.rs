@@ -12,6 +12,7 @@ pub(super) mod purchase;
 pub(super) mod quarantine;
 pub(super) mod range;
 pub(super) mod refund;
+pub(super) mod restatements;
 pub(super) mod sales;
 pub(super) mod traffic;
 pub(super) mod user;

@@ -1,8 +1,8 @@
-//! What senders are answered: counts, and a receipt for each event; and the same later, at
+//! What senders are answered: counts, and a receipt for each event; at once, and later from
 //! `GET /v1/receipts/{batchId}`.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State as Extract};
+use axum::extract::{Path, State as Extract};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -12,25 +12,6 @@ use crate::access::Scope;
 use crate::error::{Code, Problem};
 use crate::ingest::parse::Draft;
 use crate::ingest::{Receipt, Receipts, Rejection, Status};
-
-/// What became of a batch that was sent before.
-pub(super) async fn read(
-    Extract(state): Extract<State>,
-    Authenticated(identity): Authenticated,
-    Path(batch_id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Answer>, Problem> {
-    let may = identity.may(Scope::Ingest);
-    may.or_else(|_| identity.may(Scope::Read))?;
-    let detail = Detail::parse(query.as_deref())?;
-    // What is no id names no batch.
-    let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
-    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
-    let receipts = receipts.ok_or(Code::UnknownReceipt)?;
-    // The senders' own ids are not kept.
-    let names = vec![None; receipts.receipts.len()];
-    Ok(Json(Answer::new(receipts, names, detail)))
-}
 
 /// How much of the receipts a sender wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +115,23 @@ impl ReceiptAnswer {
             retry_after: wait.map(|wait| wait.as_secs().max(1)),
         }
     }
+}
+
+/// What became of a batch that was sent before.
+pub(super) async fn receipt(
+    Extract(state): Extract<State>,
+    Authenticated(identity): Authenticated,
+    Path(batch_id): Path<String>,
+) -> Result<Json<Answer>, Problem> {
+    let may = identity.may(Scope::Ingest);
+    may.or_else(|_| identity.may(Scope::Read))?;
+    // What is no id names no batch.
+    let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
+    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
+    let receipts = receipts.ok_or(Code::UnknownReceipt)?;
+    // Senders' own names are not kept.
+    let names = vec![None; receipts.receipts.len()];
+    Ok(Json(Answer::new(receipts, names, Detail::All)))
 }
 
 /// The senders' own ids of events, where they are no UUIDs.

@@ -192,6 +192,9 @@ impl Writer {
 
     /// Tells everyone what was sold; gives the outcomes back.
     fn publish(&self, stored: Stored) -> Vec<Outcome> {
+        self.metrics
+            .identity_refused
+            .increment(stored.ids_not_joined as u64);
         if !stored.sales.is_empty() {
             self.bus.publish(Committed {
                 transaction_id: stored.transaction_id,

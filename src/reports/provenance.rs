@@ -2,11 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::storage::queries::provenance::ProvenanceRow;
+
 /// What was read for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The rollups alone.
     Rollup,
+    /// The rollups, and for distinct counts the days on which users did something.
+    RollupAndUserDays,
     /// The rollups, and for distinct counts the facts themselves.
     RollupAndRaw,
 }
@@ -16,27 +20,31 @@ pub enum Source {
 pub struct Provenance {
     /// Every event that was acknowledged before this moment is in the answer.
     pub as_of: DateTime<Utc>,
+    /// The latest time of an event that is stored, of whatever range; none if there is none.
+    pub watermark: Option<DateTime<Utc>>,
     /// What was read.
     pub source: Source,
     /// Whether any number is an estimate.
     pub approximate: bool,
     /// How many events of the range arrived more than five minutes after they happened.
     pub late_events: i64,
+    /// How many events of the range are not in the answer because they are bots'.
+    pub excluded_bots: i64,
+    /// How many events are in quarantine, of whatever range; 10,000 stands for as many or more.
+    pub quarantined: i64,
 }
 
 impl Provenance {
-    /// Of an exact answer from the rollups and, if something distinct was counted, from the facts.
-    pub(super) fn exact(as_of: DateTime<Utc>, counted_facts: bool, late_events: i64) -> Self {
-        let source = if counted_facts {
-            Source::RollupAndRaw
-        } else {
-            Source::Rollup
-        };
+    /// Of an exact answer.
+    pub(super) fn exact(as_of: DateTime<Utc>, source: Source, row: &ProvenanceRow) -> Self {
         Self {
             as_of,
+            watermark: row.watermark,
             source,
             approximate: false,
-            late_events,
+            late_events: row.late_events,
+            excluded_bots: row.excluded_bots,
+            quarantined: row.quarantined,
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::storage::entity::{
 };
 use crate::storage::queries::page::{self, Paged};
 use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
-use crate::storage::queries::{records, related};
+use crate::storage::queries::{identity, records, related};
 
+pub use crate::storage::queries::identity::{Merged, Named};
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
 pub use crate::storage::queries::records::RecordFilter;
 pub use crate::storage::queries::related::EventPlace;
@@ -127,12 +128,13 @@ impl Reports {
         Ok(records::event(self.db.reads(), tenant, id).await?)
     }
 
-    /// The user with this id.
+    /// The user whom this id stands for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
     pub async fn user(&self, tenant: TenantId, id: Uuid) -> Result<Option<user::Model>, Problem> {
-        Ok(records::user(self.db.reads(), tenant, id).await?)
+        let mut named = identity::users_with(self.db.reads(), tenant, &[id]).await?;
+        Ok(named.pop().map(|named| named.user))
     }
 
     /// The pageview with this id.
@@ -231,7 +233,7 @@ impl Reports {
         related::purchases_of(self.db.reads(), tenant, places).await
     }
 
-    /// The users with these ids.
+    /// The users whom these ids stand for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
@@ -239,8 +241,20 @@ impl Reports {
         &self,
         tenant: TenantId,
         ids: &[Uuid],
-    ) -> Result<Vec<user::Model>, StorageError> {
-        related::users_with(self.db.reads(), tenant, ids).await
+    ) -> Result<Vec<Named>, StorageError> {
+        identity::users_with(self.db.reads(), tenant, ids).await
+    }
+
+    /// The other ids of these users.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn merged_into(
+        &self,
+        tenant: TenantId,
+        user_ids: &[Uuid],
+    ) -> Result<Vec<Merged>, StorageError> {
+        identity::merged_into(self.db.reads(), tenant, user_ids).await
     }
 
     /// The products with these ids.

@@ -1,6 +1,6 @@
-//! What was sold, over time and by group.
+//! What was sold and paid back, over time and by group.
 //!
-//! Orders, units and revenue come from the minute rollup. Buyers are a distinct count: they are
+//! Orders, units, revenue and refunds come from the minute rollup. Buyers are a distinct count: they are
 //! counted over the purchases, and only when they are asked for.
 
 use std::collections::{BTreeSet, HashMap};
@@ -8,18 +8,18 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::provenance::Provenance;
-use super::{Reports, bucket_index};
+use super::provenance::{Provenance, Source};
+use super::{Reports, bucket_index, minor_units};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
-use crate::domain::event::PURCHASE;
+use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
 use crate::storage::queries::buyers::{BuyersRow, buyers};
+use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::sales::{SalesRow, sales};
-use crate::storage::queries::traffic::traffic;
 
 pub use crate::storage::queries::sales::{SalesGroup, SalesGroups};
 
@@ -38,6 +38,8 @@ pub struct SalesQuestion {
     pub currency: Currency,
     /// Told apart by what.
     pub groups: SalesGroups,
+    /// Whether to count what bots did.
+    pub bots: bool,
     /// Whether to count the buyers of each bucket.
     pub buyers_per_bucket: bool,
     /// Whether to count the buyers of the whole range.
@@ -49,6 +51,8 @@ pub struct SalesQuestion {
 pub struct SalesMeasures {
     /// In minor units; wide enough for any number of the largest orders.
     pub revenue: i128,
+    /// What was paid back in that time, of whatever order.
+    pub refunds: i128,
     /// How many orders.
     pub orders: i64,
     /// How many pieces.
@@ -58,6 +62,12 @@ pub struct SalesMeasures {
 }
 
 impl SalesMeasures {
+    /// Revenue without refunds: below zero where more was paid back than paid.
+    #[must_use]
+    pub fn net_revenue(&self) -> i128 {
+        self.revenue - self.refunds
+    }
+
     /// Revenue over orders, rounded half up to the minor unit; nothing without orders.
     #[must_use]
     pub fn average_order_value(&self) -> Option<i128> {
@@ -86,11 +96,11 @@ pub struct SalesAnswer {
     /// Of whose days and hours.
     pub zone: Tz,
     /// In the order of time, then of group. Without groups every bucket is there; with groups
-    /// those in which something was sold.
+    /// those in which something was sold or paid back.
     pub buckets: Vec<SalesBucket>,
     /// Over the whole range and all groups.
     pub totals: SalesMeasures,
-    /// Other currencies in which there are orders in the range: they are not in the numbers.
+    /// Other currencies in which there are orders or refunds in the range: they are not in the numbers.
     pub other_currencies: Vec<String>,
     /// Where the numbers come from.
     pub provenance: Provenance,
@@ -108,6 +118,7 @@ impl Reports {
             range,
             currency,
             groups,
+            bots,
             ..
         } = *question;
         let bounds = calendar::bounds(range, question.granularity, question.zone)?;
@@ -116,14 +127,14 @@ impl Reports {
         let db = &snapshot;
 
         let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
-        let rows = sales(db, tenant, &bounds, groups, limit + 1).await?;
+        let rows = sales(db, tenant, &bounds, groups, bots, limit + 1).await?;
         if rows.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
         // Orders add up over buckets and regions, but not over the products of one order.
         let ungrouped = match groups.grain() {
             Grain::Order => None,
-            _ => Some(sales(db, tenant, &whole, SalesGroups::default(), limit).await?),
+            _ => Some(sales(db, tenant, &whole, SalesGroups::default(), bots, limit).await?),
         };
         let total_rows = ungrouped.as_deref().unwrap_or(&rows);
         let (own, others): (Vec<&SalesRow>, Vec<&SalesRow>) = total_rows
@@ -132,29 +143,30 @@ impl Reports {
         let mut totals = sum(own);
         let others: BTreeSet<String> = others.iter().map(|row| row.currency.clone()).collect();
         if question.buyers_in_total {
-            let counted = buyers(db, tenant, currency, &whole, SalesGroups::default()).await?;
+            let counted =
+                buyers(db, tenant, currency, &whole, SalesGroups::default(), bots).await?;
             totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
         }
 
         let mut buckets = in_buckets(rows, &bounds, question);
         if question.buyers_per_bucket {
-            let counted = buyers(db, tenant, currency, &bounds, groups).await?;
+            let counted = buyers(db, tenant, currency, &bounds, groups, bots).await?;
             add_buyers(&mut buckets, counted, &bounds);
         }
-        let late_events = traffic(db, tenant, &whole, Some(PURCHASE), 1)
-            .await?
-            .iter()
-            .map(|row| row.late_events)
-            .sum();
+        let row = provenance(db, tenant, range, Some(&[PURCHASE, REFUND]), bots).await?;
         snapshot.commit().await.map_err(StorageError::from)?;
-        let counted_facts = question.buyers_in_total || question.buyers_per_bucket;
+        let source = if question.buyers_in_total || question.buyers_per_bucket {
+            Source::RollupAndRaw
+        } else {
+            Source::Rollup
+        };
         Ok(SalesAnswer {
             currency,
             zone: question.zone,
             buckets,
             totals,
             other_currencies: others.into_iter().collect(),
-            provenance: Provenance::exact(as_of, counted_facts, late_events),
+            provenance: Provenance::exact(as_of, source, &row),
         })
     }
 }
@@ -163,16 +175,11 @@ fn sum<'a>(rows: impl IntoIterator<Item = &'a SalesRow>) -> SalesMeasures {
     rows.into_iter()
         .fold(SalesMeasures::default(), |sum, row| SalesMeasures {
             revenue: sum.revenue + minor_units(&row.revenue),
+            refunds: sum.refunds + minor_units(&row.refunds),
             orders: sum.orders + row.orders,
             units: sum.units + row.units,
             buyers: None,
         })
-}
-
-/// A sum that PostgreSQL wrote.
-fn minor_units(sum: &str) -> i128 {
-    sum.parse()
-        .expect("a sum of whole numbers is a whole number")
 }
 
 /// The rows of the wanted currency as buckets; without groups, the empty ones too.

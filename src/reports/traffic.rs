@@ -3,14 +3,15 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::provenance::Provenance;
+use super::provenance::{Provenance, Source};
 use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
+use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::traffic::traffic;
-use crate::storage::queries::visitors::visitors;
+use crate::storage::queries::visitors::{Span, visitors};
 
 /// The question.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct TrafficQuestion {
     pub granularity: Granularity,
     /// Of whose days and hours.
     pub zone: Tz,
+    /// The tenant's zone: of whole days in it there are rows of who was there.
+    pub tenant_zone: Tz,
+    /// Whether to count what bots did.
+    pub bots: bool,
     /// Whether to count the users of each bucket.
     pub users_per_bucket: bool,
     /// Whether to count the users of the whole range.
@@ -93,6 +98,7 @@ impl Reports {
             tenant,
             range,
             zone,
+            bots,
             ..
         } = *question;
         let bounds = calendar::bounds(range, question.granularity, zone)?;
@@ -104,7 +110,7 @@ impl Reports {
             db,
             tenant,
             &bounds,
-            None,
+            bots,
             i64::try_from(limit).unwrap_or(i64::MAX) + 1,
         )
         .await?;
@@ -119,32 +125,44 @@ impl Reports {
         };
         let mut buckets: Vec<TrafficBucket> = bounds.windows(2).map(empty).collect();
         let mut totals = TrafficMeasures::default();
-        let mut late_events = 0;
         for row in rows {
             let bucket = &mut buckets[bucket_index(row.bucket)].measures;
             bucket.add(&row.event_type, row.events, row.pageviews);
             totals.add(&row.event_type, row.events, row.pageviews);
-            late_events += row.late_events;
         }
+        let mut source = Source::Rollup;
         if question.users_in_total {
-            let counted = visitors(db, tenant, &[range.from, range.to]).await?;
+            let whole = [range.from, range.to];
+            let span = Span::of(&whole, question.tenant_zone);
+            let counted = visitors(db, tenant, &span, bots).await?;
             totals.users = Some(counted.first().map_or(0, |row| row.users));
+            source = source_of(&span);
         }
         if question.users_per_bucket {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            for row in visitors(db, tenant, &bounds).await? {
+            let span = Span::of(&bounds, question.tenant_zone);
+            for row in visitors(db, tenant, &span, bots).await? {
                 buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
             }
+            // Where all buckets are whole days, so is the range.
+            source = source_of(&span);
         }
+        let row = provenance(db, tenant, range, None, bots).await?;
         snapshot.commit().await.map_err(StorageError::from)?;
-        let counted_facts = question.users_in_total || question.users_per_bucket;
         Ok(TrafficAnswer {
             zone,
             buckets,
             totals,
-            provenance: Provenance::exact(as_of, counted_facts, late_events),
+            provenance: Provenance::exact(as_of, source, &row),
         })
+    }
+}
+
+fn source_of(span: &Span<'_>) -> Source {
+    match span {
+        Span::Days(_) => Source::RollupAndUserDays,
+        Span::Instants(_) => Source::RollupAndRaw,
     }
 }

@@ -46,7 +46,9 @@ impl Db {
             .application_name("tidewater")
             .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
             // 5,000 ids over many partitions: planning for each batch would cost more than running.
-            .options([("plan_cache_mode", "force_generic_plan")]);
+            .options([("plan_cache_mode", "force_generic_plan")])
+            // Such a plan may be made while a table is small, and used when it no longer is.
+            .options([("enable_seqscan", "off")]);
         let writes = PgPoolOptions::new()
             .max_connections(WRITERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -2,14 +2,17 @@
 
 pub mod buyers;
 pub mod event_schemas;
+pub mod identity;
 pub mod installation;
 pub mod keys;
 pub mod live_sales;
 pub mod page;
 pub mod quarantine;
 pub mod receipts;
+pub mod provenance;
 pub mod records;
 pub mod related;
+pub mod restatements;
 pub mod sales;
 pub mod traffic;
 pub mod visitors;

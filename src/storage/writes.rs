@@ -1,14 +1,14 @@
 //! Storing batches of events: one transaction, exactly once.
 //!
 //! 1. look the senders' ids up, and reserve those that are free ([`idempotency`]);
-//! 2. store the users that are new, what was said of two ids being one, and the days that users
-//!    were there ([`users`], [`identity`], [`user_days`]);
+//! 2. store the users that are new, and the days that users were there ([`users`], [`user_days`]);
 //! 3. store what came with the events: their types, programs, what is quarantined and the
 //!    receipts ([`intake`]);
 //! 4. `COPY` events, purchases and refunds ([`facts`], [`copy`]);
-//! 5. lock the end of the idempotency log and claim the ids;
-//! 6. add to the rollups and move the watermarks ([`rollups`]);
-//! 7. commit.
+//! 5. join the ids that turned out to be one user ([`identity`]);
+//! 6. lock the end of the idempotency log and claim the ids;
+//! 7. add to the rollups and move the watermarks ([`rollups`]);
+//! 8. commit.
 //!
 //! Whatever is killed in between leaves nothing. Every statement takes its rows in the order of
 //! their keys, so that two writers wait for each other but never in a circle. The lock on the log
@@ -18,6 +18,7 @@ mod copy;
 pub mod event_schemas;
 mod facts;
 mod idempotency;
+mod identity;
 mod intake;
 pub mod keys;
 pub mod products;
@@ -125,8 +126,12 @@ pub struct Stored {
     pub transaction_id: i64,
     /// What was newly sold.
     pub sales: Vec<SaleDelta>,
+    /// How many links of two ids were left out because they would have made too large a user.
+    pub ids_not_joined: usize,
     /// How often it was begun again because others were faster.
     pub collisions: usize,
+    /// How long the commit itself took.
+    pub commit: StdDuration,
 }
 
 /// What a process remembers between batches; all of it can be rebuilt.
@@ -292,7 +297,10 @@ async fn attempt(
 
     let mut claimed = None;
     let mut sales = Vec::new();
+    let mut ids_not_joined = 0;
     if !accepted.is_empty() {
+        // A tenant's users are locked from here on, and late for that reason.
+        ids_not_joined = identity::link(&mut transaction, &identity::said(&accepted)).await?;
         let entries: Vec<Entry> = accepted.iter().map(Incoming::entry).collect();
         let claim = log::claim(&mut transaction, &memory.ids, &reservation, &entries).await?;
         let Claim::Appended(segment) = claim else {
@@ -302,7 +310,9 @@ async fn attempt(
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }
+    let committing = tokio::time::Instant::now();
     transaction.commit().await?;
+    let commit = committing.elapsed();
 
     let mut transaction_id = 0;
     if let Some((segment, entries)) = claimed {
@@ -317,6 +327,8 @@ async fn attempt(
         outcomes,
         transaction_id,
         sales,
+        ids_not_joined,
         collisions: 0,
+        commit,
     }))
 }

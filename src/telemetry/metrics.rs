@@ -69,6 +69,8 @@ metrics! {
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
     /// Transactions that failed and were tried again, split or given up.
     ingest_failures: Counter = "tidewater_ingest_failures_total",
+    /// Links of two ids that were left out because they would have made too large a user.
+    identity_refused: Counter = "tidewater_identity_refused_total",
     /// Kibibytes of events that wait to be stored.
     ingest_queue_kib: Gauge = "tidewater_ingest_queue_kib",
     /// Statements that read from the database, and how long each took, in seconds.

@@ -2,6 +2,8 @@
 //! and what happens while the database is away.
 
 mod bad_events;
+mod faults;
+mod idempotency;
 mod outages;
 mod partitions;
 mod receipts;

@@ -10,9 +10,11 @@
 mod contracts;
 mod crash;
 mod embedded;
+mod identity;
 mod import;
 mod ingest;
 mod live;
+mod load;
 mod quarantine;
 mod receipts;
 mod records;

@@ -24,7 +24,7 @@ DROP INDEX event_user;
 CREATE INDEX event_bloom ON event
 USING brin (user_id uuid_bloom_ops (n_distinct_per_range = 1000),
             event_id uuid_bloom_ops (n_distinct_per_range = 1000))
-WITH (pages_per_range = 32);
+WITH (pages_per_range = 32, autosummarize = on);
 
 ALTER TABLE purchase
     ADD COLUMN order_id text,

@@ -18,7 +18,7 @@ pub(super) struct EventFilter {
     types: Option<Vec<String>>,
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this region.
     region: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct EventFilter {
 pub(super) struct PageviewFilter {
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this region.
     region: Option<String>,
@@ -40,7 +40,7 @@ pub(super) struct PageviewFilter {
 pub(super) struct PurchaseFilter {
     /// Within this range.
     range: Option<TimeRangeInput>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     user_id: Option<Uuid>,
     /// Of this product.
     product_id: Option<String>,

@@ -30,8 +30,8 @@ impl RecordQueries {
         Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
     }
 
-    /// The user with this id, or the one that events name by this `userId` (`externalId`), or with
-    /// `anonymous` by this `anonymousId`.
+    /// The user whom this id stands for, or the one that events name by this `userId` (`externalId`),
+    /// or with `anonymous` by this `anonymousId`.
     async fn user(
         &self,
         ctx: &Context<'_>,
@@ -113,7 +113,7 @@ impl RecordQueries {
         )
     }
 
-    /// Users, by id; pages of up to 100.
+    /// Users, by id, each once whatever ids turned out to be theirs; pages of up to 100.
     #[graphql(complexity = "list_cost(first, last, child_complexity)")]
     async fn users(
         &self,

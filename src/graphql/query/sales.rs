@@ -7,7 +7,9 @@ use crate::domain::money::Currency;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::range::{Granularity, TimeRangeInput, zone};
+use crate::graphql::types::restatements::Restatements;
 use crate::graphql::types::sales::{Sales, SalesDimension};
+use crate::reports::restatements::RestatementsQuestion;
 use crate::reports::sales::SalesQuestion;
 
 #[derive(Default)]
@@ -15,8 +17,8 @@ pub(super) struct SalesQueries;
 
 #[Object]
 impl SalesQueries {
-    /// Revenue, orders, units and average order value over time, from the minute rollup; buyers,
-    /// where asked for, from the purchases.
+    /// Revenue, refunds, orders, units and average order value over time, from the minute rollup;
+    /// buyers, where asked for, from the purchases.
     #[graphql(complexity = "20 + child_complexity")]
     async fn sales(
         &self,
@@ -28,22 +30,56 @@ impl SalesQueries {
         #[graphql(default)] group_by: Vec<SalesDimension>,
         #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]
         currency: Option<String>,
+        #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
     ) -> Result<Sales> {
         let identity = ctx.identity(Scope::Read)?;
-        let currency = match currency {
-            Some(code) => Currency::from_code(&code).ok_or(Problem::new(Code::InvalidCurrency))?,
-            None => identity.currency,
-        };
         let question = SalesQuestion {
             tenant: identity.tenant,
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,
-            currency,
+            currency: wanted(currency.as_deref(), identity.currency)?,
             groups: SalesDimension::groups(&group_by),
+            bots: include_bots,
             buyers_per_bucket: ctx.look_ahead().field("buckets").field("buyers").exists(),
             buyers_in_total: ctx.look_ahead().field("totals").field("buyers").exists(),
         };
         Ok(ctx.reports().sales(&question).await?.into())
     }
+
+    /// Which buckets were changed by events that came more than five minutes after they happened,
+    /// and by how much: the numbers before and after, of those buckets alone.
+    #[graphql(complexity = "20 + child_complexity")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is an argument of the field"
+    )]
+    async fn restatements(
+        &self,
+        ctx: &Context<'_>,
+        range: TimeRangeInput,
+        #[graphql(default_with = "Granularity::Hour")] granularity: Granularity,
+        #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
+        timezone: Option<String>,
+        #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]
+        currency: Option<String>,
+        #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
+    ) -> Result<Restatements> {
+        let identity = ctx.identity(Scope::Read)?;
+        let question = RestatementsQuestion {
+            tenant: identity.tenant,
+            range: range.try_into()?,
+            granularity: granularity.into(),
+            zone: zone(timezone.as_deref(), identity.timezone)?,
+            currency: wanted(currency.as_deref(), identity.currency)?,
+            bots: include_bots,
+        };
+        Ok(ctx.reports().restatements(&question).await?.into())
+    }
+}
+
+/// The currency of a code, or the tenant's.
+fn wanted(code: Option<&str>, tenants: Currency) -> Result<Currency, Problem> {
+    let parse = |code| Currency::from_code(code).ok_or(Code::InvalidCurrency.into());
+    code.map_or(Ok(tenants), parse)
 }

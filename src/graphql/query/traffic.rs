@@ -13,8 +13,8 @@ pub(super) struct TrafficQueries;
 
 #[Object]
 impl TrafficQueries {
-    /// Events by type and pageviews over time, from the minute rollup; users, where asked for,
-    /// from the events.
+    /// Events by type and pageviews over time, from the minute rollup; users, where asked for, from
+    /// the days they came on or from the events.
     #[graphql(complexity = "20 + child_complexity")]
     async fn traffic(
         &self,
@@ -23,6 +23,7 @@ impl TrafficQueries {
         #[graphql(default_with = "Granularity::Total")] granularity: Granularity,
         #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
         timezone: Option<String>,
+        #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
     ) -> Result<Traffic> {
         let identity = ctx.identity(Scope::Read)?;
         let question = TrafficQuestion {
@@ -30,6 +31,8 @@ impl TrafficQueries {
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,
+            tenant_zone: identity.timezone,
+            bots: include_bots,
             users_per_bucket: ctx.look_ahead().field("buckets").field("users").exists(),
             users_in_total: ctx.look_ahead().field("totals").field("users").exists(),
         };

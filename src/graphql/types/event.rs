@@ -96,7 +96,7 @@ impl Event {
         self.0.bot
     }
 
-    /// The id of who did it.
+    /// The id that it was done under; `user` may have others.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
     }

@@ -47,7 +47,7 @@ impl Pageview {
         self.0.event_id
     }
 
-    /// The id of who saw it.
+    /// The id that it was seen under; `user` may have others.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
     }

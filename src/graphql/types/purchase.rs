@@ -81,7 +81,7 @@ impl Purchase {
         self.0.event_id
     }
 
-    /// The id of who bought.
+    /// The id that was bought under; `user` may have others.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
     }

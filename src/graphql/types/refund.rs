@@ -81,7 +81,7 @@ impl Refund {
         self.0.event_id
     }
 
-    /// The id of who was paid back.
+    /// The id that it was paid back under; `user` may have others.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
     }

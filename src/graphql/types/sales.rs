@@ -35,7 +35,7 @@ impl SalesDimension {
     }
 }
 
-/// What was sold, over time and by group.
+/// What was sold and paid back, over time and by group.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct Sales {
     /// Of all amounts: ISO 4217.
@@ -43,12 +43,12 @@ pub(in crate::graphql) struct Sales {
     /// Whose days and hours the buckets are.
     timezone: &'static str,
     /// In the order of time, then of group. Without `groupBy` every bucket of the range; with it
-    /// those in which something was sold.
+    /// those in which something was sold or paid back.
     buckets: Vec<SalesBucket>,
     /// Over the whole range. An order with several products is one order here, but counts in the
     /// bucket of each of its products or categories.
     totals: SalesTotals,
-    /// Other currencies with orders in the range; they are not in the numbers. Ask for each with
+    /// Other currencies with orders or refunds in the range; they are not in the numbers. Ask for each with
     /// `currency`.
     other_currencies: Vec<String>,
     /// Where the numbers come from.
@@ -72,6 +72,10 @@ struct SalesBucket {
     product_id: Option<String>,
     /// What was paid.
     revenue: Decimal,
+    /// What was paid back in this time, of whatever order.
+    refunds: Decimal,
+    /// Revenue without refunds; below zero where more was paid back than paid.
+    net_revenue: Decimal,
     /// How many orders.
     orders: i64,
     /// How many pieces.
@@ -88,6 +92,10 @@ struct SalesBucket {
 struct SalesTotals {
     /// What was paid.
     revenue: Decimal,
+    /// What was paid back in this time, of whatever order.
+    refunds: Decimal,
+    /// Revenue without refunds; below zero where more was paid back than paid.
+    net_revenue: Decimal,
     /// How many orders.
     orders: i64,
     /// How many pieces.
@@ -103,6 +111,8 @@ impl SalesTotals {
     fn of(measures: &SalesMeasures, currency: Currency) -> Self {
         Self {
             revenue: decimal(measures.revenue, currency),
+            refunds: decimal(measures.refunds, currency),
+            net_revenue: decimal(measures.net_revenue(), currency),
             orders: measures.orders,
             units: measures.units,
             average_order_value: measures
@@ -119,6 +129,8 @@ impl From<SalesAnswer> for Sales {
         let buckets = answer.buckets.into_iter().map(|bucket| {
             let SalesTotals {
                 revenue,
+                refunds,
+                net_revenue,
                 orders,
                 units,
                 average_order_value,
@@ -132,6 +144,8 @@ impl From<SalesAnswer> for Sales {
                 channel: bucket.group.channel,
                 product_id: bucket.group.product_id,
                 revenue,
+                refunds,
+                net_revenue,
                 orders,
                 units,
                 average_order_value,

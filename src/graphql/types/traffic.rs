@@ -33,7 +33,8 @@ struct TrafficBucket {
     events_by_type: Vec<EventCount>,
     /// How many pages were seen.
     pageviews: i64,
-    /// How many different users; counted over the events themselves.
+    /// How many different users. For whole days of the tenant's time zone there are rows of who was
+    /// there; else they are counted over the events themselves.
     #[graphql(complexity = 50)]
     users: Option<i64>,
 }
@@ -47,7 +48,8 @@ struct TrafficTotals {
     events_by_type: Vec<EventCount>,
     /// How many pages were seen.
     pageviews: i64,
-    /// How many different users; counted over the events themselves.
+    /// How many different users. For whole days of the tenant's time zone there are rows of who was
+    /// there; else they are counted over the events themselves.
     #[graphql(complexity = 50)]
     users: Option<i64>,
 }

@@ -12,6 +12,7 @@ use super::refund::Refund;
 use crate::access::Scope;
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::list_cost;
+use crate::graphql::loaders::MergedKey;
 use crate::reports::records::RecordFilter;
 use crate::storage::entity::{event, purchase, refund, user};
 
@@ -33,12 +34,22 @@ impl User {
     }
 }
 
-/// Someone who did something: a known user or an anonymous visitor.
+/// Someone who did something: a known user or an anonymous visitor, with all that was done under
+/// any of their ids.
 #[Object]
 impl User {
-    /// Follows from the tenant and the sender's id.
+    /// Follows from the tenant and the sender's id. Of several ids of one user, that of a known user
+    /// before an anonymous one, then the smallest.
     async fn user_id(&self) -> Uuid {
         self.0.user_id
+    }
+
+    /// The other ids that turned out to be theirs, through `identify` and `alias`: at most 1,000.
+    #[graphql(complexity = 20)]
+    async fn merged_ids(&self, ctx: &Context<'_>) -> Result<Vec<Uuid>> {
+        let merged = ctx.loader().load_one(MergedKey(self.0.user_id)).await?;
+        let ids = merged.unwrap_or_default().into_iter();
+        Ok(ids.map(|merged| merged.user_id).collect())
     }
 
     /// The `userId` or `anonymousId` that events are sent with.

@@ -21,19 +21,21 @@ pub struct BuyersRow {
 }
 
 /// Counts users over the purchases between the first and the last bound: distinct counts do not
-/// add up, so no rollup has them. A range scan of the key of `purchase`.
+/// add up, so no rollup has them. A range scan of the key of `purchase`; ids that turned out to be of
+/// one user are one by `user_alias`, which is small.
 const SQL: &str = "
     SELECT width_bucket(timestamp, $3) AS bucket,
            CASE WHEN $4 THEN category END AS category,
            CASE WHEN $5 THEN coalesce(region, '') END AS region,
            CASE WHEN $6 THEN coalesce(channel, '') END AS channel,
            CASE WHEN $7 THEN product_id END AS product_id,
-           count(DISTINCT user_id) AS buyers
-    FROM purchase
+           count(DISTINCT coalesce(canonical_id, user_id)) AS buyers
+    FROM purchase LEFT JOIN user_alias USING (tenant_id, user_id)
     WHERE tenant_id = $1 AND currency = $2 AND timestamp >= $8 AND timestamp < $9
+          AND (NOT bot OR $10)
     GROUP BY 1, 2, 3, 4, 5";
 
-/// The buyers between each two neighbouring bounds.
+/// The buyers between each two neighbouring bounds, bots if `bots` says so.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
@@ -43,6 +45,7 @@ pub async fn buyers(
     currency: Currency,
     bounds: &[DateTime<Utc>],
     groups: SalesGroups,
+    bots: bool,
 ) -> Result<Vec<BuyersRow>, StorageError> {
     let [from, .., to] = bounds else {
         return Ok(Vec::new());
@@ -60,6 +63,7 @@ pub async fn buyers(
             groups.product.into(),
             (*from).into(),
             (*to).into(),
+            bots.into(),
         ],
     );
     Ok(BuyersRow::find_by_statement(statement).all(db).await?)

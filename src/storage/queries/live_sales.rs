@@ -1,4 +1,4 @@
-//! What was sold since a moment, second by second, and which transactions does the answer see?
+//! What was sold since a moment, to others than bots, second by second, and which transactions does the answer see?
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DbBackend, FromQueryResult, Statement};
@@ -69,7 +69,7 @@ const SQL: &str = "
     FROM (
         SELECT *, row_number() OVER (PARTITION BY timestamp, event_id ORDER BY purchase_id) AS line
         FROM purchase
-        WHERE tenant_id = $1 AND currency = $2 AND timestamp >= $3
+        WHERE tenant_id = $1 AND currency = $2 AND timestamp >= $3 AND NOT bot
     ) AS lines
     GROUP BY 1, 2";
 

@@ -1,16 +1,17 @@
 //! Single records, lists of them, and what belongs to them; always within one tenant.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use chrono::TimeDelta;
+use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
+use super::identity::{is_canonical, is_of};
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
@@ -22,7 +23,7 @@ pub struct RecordFilter {
     pub types: Option<Vec<String>>,
     /// Within this range of the events' time.
     pub range: Option<TimeRange>,
-    /// Of this user.
+    /// Of the user whom this id stands for, under whichever of their ids.
     pub user_id: Option<Uuid>,
     /// Of this product.
     pub product_id: Option<String>,
@@ -67,7 +68,9 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -81,7 +84,9 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -95,7 +100,9 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
     });
@@ -115,7 +122,9 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| Column::UserId.eq(*id));
+    let select = narrow(select, filter.user_id.as_ref(), |id| {
+        is_of(Column::UserId, tenant, *id)
+    });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
     });
@@ -127,10 +136,12 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     })
 }
 
-/// Users, by the key.
+/// Users, each once, whatever ids turned out to be theirs; by the key.
 #[must_use]
 pub fn users(tenant: TenantId) -> Select<user::Entity> {
-    user::Entity::find().filter(user::Column::TenantId.eq(tenant.0))
+    user::Entity::find()
+        .filter(user::Column::TenantId.eq(tenant.0))
+        .filter(is_canonical())
 }
 
 /// Products, by the key.
@@ -157,18 +168,6 @@ pub async fn event(
     let select = select.filter(event::Column::EventId.eq(id));
     // No LIMIT: for a single row the planner would rather walk the key.
     Ok(select.all(db).await?.pop())
-}
-
-/// A user by id.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn user(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    id: Uuid,
-) -> Result<Option<user::Model>, StorageError> {
-    Ok(user::Entity::find_by_id((tenant.0, id)).one(db).await?)
 }
 
 /// A pageview by id: the event of this id, if it has a page.

@@ -5,10 +5,10 @@ use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::records::{RecordFilter, events, products, purchases, refunds, users};
+use super::records::{RecordFilter, events, products, purchases, refunds};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
-use crate::storage::entity::{event, product, purchase, refund, user, user_agent};
+use crate::storage::entity::{event, product, purchase, refund, user_agent};
 
 /// Where an event lies: its time and its id.
 pub type EventPlace = (DateTime<Utc>, Uuid);
@@ -65,19 +65,6 @@ fn at_places(time: impl ColumnTrait, id: impl ColumnTrait, places: &[EventPlace]
     Expr::tuple([time.into_expr(), id.into_expr()])
         .in_tuples(places.iter().copied())
         .and(time.between(first, last))
-}
-
-/// The users with these ids, in one statement.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn users_with(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    ids: &[Uuid],
-) -> Result<Vec<user::Model>, StorageError> {
-    let select = users(tenant).filter(user::Column::UserId.is_in(ids.iter().copied()));
-    Ok(select.all(db).await?)
 }
 
 /// The products with these ids, in one statement.

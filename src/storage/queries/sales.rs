@@ -1,4 +1,4 @@
-//! What was sold, per bucket and group?
+//! What was sold and paid back, per bucket and group?
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -62,6 +62,8 @@ pub struct SalesRow {
     pub units: i64,
     /// In minor units, as a decimal: a sum may be wider than a `bigint`.
     pub revenue: String,
+    /// What was paid back, alike.
+    pub refunds: String,
 }
 
 /// Reads the rollup between the first and the last bound: a range scan of its key, which begins
@@ -75,14 +77,16 @@ pub const SQL: &str = "
            CASE WHEN $7 THEN product_id END AS product_id,
            sum(orders)::bigint AS orders,
            sum(units)::bigint AS units,
-           sum(revenue)::text AS revenue
+           sum(revenue)::text AS revenue,
+           sum(refunds)::text AS refunds
     FROM sales_minute
-    WHERE tenant_id = $1 AND grain = $2 AND minute >= $8 AND minute < $9
+    WHERE tenant_id = $1 AND grain = $2 AND minute >= $8 AND minute < $9 AND (NOT bot OR $11)
     GROUP BY 1, 2, 3, 4, 5, 6
     ORDER BY 1, 2, 3, 4, 5, 6
     LIMIT $10";
 
-/// The sales between each two neighbouring bounds, at most `limit` rows, in the order of buckets.
+/// The sales between each two neighbouring bounds, those of bots if `bots` says so, at most `limit`
+/// rows, in the order of buckets.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
@@ -91,6 +95,7 @@ pub async fn sales(
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
     groups: SalesGroups,
+    bots: bool,
     limit: i64,
 ) -> Result<Vec<SalesRow>, StorageError> {
     let [from, .., to] = bounds else {
@@ -110,6 +115,7 @@ pub async fn sales(
             (*from).into(),
             (*to).into(),
             limit.into(),
+            bots.into(),
         ],
     );
     Ok(SalesRow::find_by_statement(statement).all(db).await?)

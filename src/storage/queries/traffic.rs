@@ -17,8 +17,6 @@ pub struct TrafficRow {
     pub events: i64,
     /// How many pages were seen in it.
     pub pageviews: i64,
-    /// How many of the events came late.
-    pub late_events: i64,
 }
 
 /// Reads the rollup between the first and the last bound: a range scan of its key.
@@ -26,17 +24,15 @@ const SQL: &str = "
     SELECT width_bucket(minute, $2) AS bucket,
            event_type,
            sum(events)::bigint AS events,
-           sum(pageviews)::bigint AS pageviews,
-           sum(late_events)::bigint AS late_events
+           sum(pageviews)::bigint AS pageviews
     FROM traffic_minute
-    WHERE tenant_id = $1 AND minute >= $3 AND minute < $4
-          AND ($6::text IS NULL OR event_type = $6)
+    WHERE tenant_id = $1 AND minute >= $3 AND minute < $4 AND (NOT bot OR $6)
     GROUP BY 1, 2
     ORDER BY 1, 2
     LIMIT $5";
 
-/// The traffic, of one type or all, between each two neighbouring bounds, at most `limit` rows, in the order of
-/// buckets.
+/// The traffic between each two neighbouring bounds, that of bots if `bots` says so, at most `limit`
+/// rows, in the order of buckets.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
@@ -44,7 +40,7 @@ pub async fn traffic(
     db: &impl ConnectionTrait,
     tenant: TenantId,
     bounds: &[DateTime<Utc>],
-    event_type: Option<&str>,
+    bots: bool,
     limit: i64,
 ) -> Result<Vec<TrafficRow>, StorageError> {
     let [from, .., to] = bounds else {
@@ -56,7 +52,7 @@ pub async fn traffic(
         (*from).into(),
         (*to).into(),
         limit.into(),
-        event_type.map(str::to_owned).into(),
+        bots.into(),
     ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     Ok(TrafficRow::find_by_statement(statement).all(db).await?)

@@ -7,7 +7,7 @@ use sea_orm::sqlx;
 use uuid::Uuid;
 
 use super::{Incoming, Transaction};
-use crate::domain::event::UserRef;
+use crate::domain::event::{Link, UserRef};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
@@ -27,6 +27,13 @@ impl SeenUsers {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut users = NewUsers::new();
         for incoming in batch {
+            if let Some(link) = &incoming.event.link
+                && !seen.contains(&link.user_id)
+            {
+                users
+                    .entry((incoming.tenant(), link.user_id))
+                    .or_insert_with(|| other(link));
+            }
             let user = &incoming.event.user;
             let has_traits = user.username.is_some() || user.email.is_some();
             if seen.contains(&user.id) && !has_traits {
@@ -57,6 +64,17 @@ impl SeenUsers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+}
+
+/// The other id of a link as a user: it may have done nothing else.
+fn other(link: &Link) -> UserRef {
+    UserRef {
+        id: link.user_id,
+        external_id: link.external_id.clone(),
+        anonymous: link.anonymous,
+        username: None,
+        email: None,
     }
 }
 

@@ -41,7 +41,7 @@ fn cents(amount: &Value) -> i64 {
 #[tokio::test]
 async fn the_master_of_cdnow_gives_its_published_totals_in_every_zone_and_granularity() {
     let db = Arc::new(TestDb::migrated().await);
-    let all = "69659 accepted, 0 duplicates, 0 conflicts, 0 rejected\n";
+    let all = "69659 accepted, 0 duplicates, 0 conflicts, 0 quarantined, 0 rejected\n";
     assert_eq!(
         printed(cdnow(&db, "CDNOW_master.txt").output().await.unwrap()),
         all
@@ -79,7 +79,7 @@ async fn the_master_of_cdnow_gives_its_published_totals_in_every_zone_and_granul
         }
     }
 
-    let again = "0 accepted, 69659 duplicates, 0 conflicts, 0 rejected\n";
+    let again = "0 accepted, 69659 duplicates, 0 conflicts, 0 quarantined, 0 rejected\n";
     assert_eq!(
         printed(cdnow(&db, "CDNOW_master.txt").output().await.unwrap()),
         again
@@ -91,7 +91,7 @@ async fn the_master_of_cdnow_gives_its_published_totals_in_every_zone_and_granul
 #[tokio::test]
 async fn a_killed_import_is_run_again_beside_a_killed_server_and_the_totals_are_the_same() {
     let db = Arc::new(TestDb::migrated().await);
-    let sample = "6919 accepted, 0 duplicates, 0 conflicts, 0 rejected\n";
+    let sample = "6919 accepted, 0 duplicates, 0 conflicts, 0 quarantined, 0 rejected\n";
     assert_eq!(
         printed(cdnow(&db, "CDNOW_sample.txt").output().await.unwrap()),
         sample
@@ -116,7 +116,7 @@ async fn a_killed_import_is_run_again_beside_a_killed_server_and_the_totals_are_
     let rest = cdnow(&db, "CDNOW_master.txt").output().await.unwrap();
     let stored = db.number("SELECT count(*) FROM event").await;
     assert_eq!(stored, 69_659);
-    assert!(printed(rest).ends_with(" duplicates, 0 conflicts, 0 rejected\n"));
+    assert!(printed(rest).ends_with(" duplicates, 0 conflicts, 0 quarantined, 0 rejected\n"));
     assert_eq!(totals(&serve(&db).await).await, cdnow_totals());
     assert_consistent(&db).await;
 }

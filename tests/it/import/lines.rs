@@ -80,7 +80,7 @@ async fn order_lines_as_csv_and_as_ndjson_become_the_same_orders() {
         let output = command.args(MAPS).output().await.unwrap();
         assert_eq!(
             printed(output),
-            format!("{expected}, 0 conflicts, 0 rejected\n")
+            format!("{expected}, 0 conflicts, 0 quarantined, 0 rejected\n")
         );
         assert_eq!(app.data(SMALL).await, small_sales());
     }
@@ -106,7 +106,7 @@ async fn events_as_ndjson_are_taken_as_over_http_and_another_tenants_stay_apart(
             .await;
         assert_eq!(
             printed(output.unwrap()),
-            format!("{expected}, 0 conflicts, 0 rejected\n")
+            format!("{expected}, 0 conflicts, 0 quarantined, 0 rejected\n")
         );
     }
     assert_consistent(&db).await;
@@ -210,12 +210,12 @@ async fn an_order_with_a_bad_line_is_left_out_whole_and_comes_when_the_file_is_m
         (
             &bad,
             1,
-            "2 accepted, 0 duplicates, 0 conflicts, 1 rejected\n",
+            "2 accepted, 0 duplicates, 0 conflicts, 0 quarantined, 1 rejected\n",
         ),
         (
             &bad.replace("much", "3"),
             0,
-            "1 accepted, 2 duplicates, 0 conflicts, 0 rejected\n",
+            "1 accepted, 2 duplicates, 0 conflicts, 0 quarantined, 0 rejected\n",
         ),
     ] {
         let (_directory, path) = file("orders.csv", content);
@@ -250,7 +250,7 @@ async fn an_order_whose_lines_come_apart_is_named_as_a_conflict_and_fails_the_im
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(output.stdout).unwrap().trim(),
-        "2 accepted, 0 duplicates, 1 conflicts, 0 rejected"
+        "2 accepted, 0 duplicates, 1 conflicts, 0 quarantined, 0 rejected"
     );
     assert!(
         String::from_utf8(output.stderr)
@@ -275,7 +275,7 @@ async fn told(db: &TestDb, format: &str, content: &str) -> (Option<i32>, Vec<Str
 }
 
 fn totals(accepted: u32, duplicates: u32, rejected: u32) -> String {
-    format!("{accepted} accepted, {duplicates} duplicates, 0 conflicts, {rejected} rejected\n")
+    format!("{accepted} accepted, {duplicates} duplicates, 0 conflicts, 0 quarantined, {rejected} rejected\n")
 }
 
 #[tokio::test]

@@ -35,16 +35,20 @@ async fn partitions_are_there_ahead_and_are_made_when_an_event_needs_one() {
     let app = TestApp::start().await;
     let tables = [
         "event",
-        "pageview",
         "purchase",
+        "refund",
         "sales_minute",
         "traffic_minute",
+        "user_day",
     ];
     let ahead: Vec<String> = (0..3).map(|n| month(clock, n)).collect();
     for table in tables {
         assert_eq!(months(&app.db, table).await, ahead, "{table}");
     }
-    assert_eq!(months(&app.db, "idempotency_key").await, ahead[..1]);
+    let days: Vec<String> = (0..3)
+        .map(|n| (clock + Duration::days(n)).format("%Y_%m_%d").to_string())
+        .collect();
+    assert_eq!(months(&app.db, "receipt").await, days);
 
     let tomorrow = clock + Duration::hours(23);
     let mut events = vec![

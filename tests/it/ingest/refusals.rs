@@ -138,7 +138,7 @@ async fn numbers_that_postgres_cannot_keep_spoil_their_event_alone() {
 }
 
 #[tokio::test]
-async fn an_order_whose_sum_no_rollup_can_hold_is_refused_alone() {
+async fn an_order_whose_sum_no_rollup_can_hold_is_quarantined_alone() {
     let app = TestApp::start().await;
     app.accept(&[Order::of("gold").event()]).await;
     // As after a year's worth of the largest orders in one minute.
@@ -151,8 +151,10 @@ async fn an_order_whose_sum_no_rollup_can_hold_is_refused_alone() {
     let (_, answer) = app
         .send(&json!([Order::of("gold").event(), elsewhere.event()]))
         .await;
-    assert_eq!(statuses(&answer), ["rejected", "accepted"]);
+    assert_eq!(statuses(&answer), ["quarantined", "accepted"]);
     assert_eq!(answer["receipts"][0]["code"], "storage_rejected");
+    let held = "SELECT count(*) FROM quarantine WHERE payload::jsonb ->> 'type' = 'purchase'";
+    assert_eq!(app.db.number(held).await, 1);
 }
 
 /// Checks the whole problem but for its particulars.

@@ -1,4 +1,4 @@
-//! The same again: an id counts once, for ever.
+//! The same again: an id counts once.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidewater::access::Scope;
 use uuid::Uuid;
 
-use super::{click, key, rows, run, statuses};
+use super::{click, key, rows, statuses};
 use crate::support::{Order, TestApp, answer, assert_consistent, pageview};
 
 /// Everything that a report or a rollup says.
@@ -197,70 +197,6 @@ async fn two_tenants_may_use_the_same_id() {
     assert_eq!(
         rows(&app.db, per_tenant).await,
         json!([{"name": "default", "count": 1}, {"name": "other", "count": 1}])
-    );
-    assert_consistent(&app.db).await;
-}
-
-#[tokio::test]
-async fn an_id_claimed_in_one_period_is_a_duplicate_in_the_next() {
-    let app = TestApp::start().await;
-    let old: Vec<Value> = (0..20).map(|_| Order::of("mug").event()).collect();
-    app.accept(&old).await;
-    // As if all this had been last month, and nobody had been here since.
-    run(
-        &app.db,
-        "DO $$
-         DECLARE this date := date_trunc('month', now() AT TIME ZONE 'utc');
-                 before date := this - interval '1 month';
-                 month text;
-         BEGIN
-             CREATE TEMPORARY TABLE moved AS TABLE idempotency_key;
-             FOR month IN SELECT inhrelid::regclass FROM pg_inherits
-                          WHERE inhparent = 'idempotency_key'::regclass LOOP
-                 EXECUTE 'DROP TABLE ' || month;
-             END LOOP;
-             EXECUTE format('CREATE TABLE idempotency_key_%s PARTITION OF idempotency_key
-                             FOR VALUES FROM (%L) TO (%L)',
-                            to_char(before, 'YYYY_MM'), before, this);
-             INSERT INTO idempotency_key
-             SELECT tenant_id, event_id, before, timestamp, digest FROM moved;
-             UPDATE idempotency_period SET opened_on = before;
-         END $$",
-    )
-    .await;
-
-    // Several at once meet the old period.
-    let fresh: Vec<Value> = (0..4).map(|_| Order::of("tea").event()).collect();
-    let answers = join_all(fresh.iter().map(|fresh| {
-        let (app, old) = (&app, &old);
-        async move { app.send(&json!([old[0], fresh, old[1]])).await.1 }
-    }))
-    .await;
-    for answer in answers {
-        assert_eq!(statuses(&answer), ["duplicate", "accepted", "duplicate"]);
-    }
-    let other = Order::of("mug")
-        .with("eventId", old[2]["eventId"].clone())
-        .by("u2")
-        .event();
-    let (_, answer) = app.send(&json!([other, fresh[0], old[2]])).await;
-    assert_eq!(statuses(&answer), ["conflict", "duplicate", "duplicate"]);
-
-    let periods = rows(
-        &app.db,
-        "SELECT received_on = date_trunc('month', now() AT TIME ZONE 'utc') AS is_current, count(*)
-         FROM idempotency_key GROUP BY received_on
-         UNION ALL
-         SELECT opened_on = date_trunc('month', now() AT TIME ZONE 'utc'), -1
-         FROM idempotency_period",
-    );
-    assert_eq!(
-        periods.await,
-        json!([
-            {"is_current": false, "count": 20},
-            {"is_current": true, "count": -1},
-            {"is_current": true, "count": 4},
-        ])
     );
     assert_consistent(&app.db).await;
 }

@@ -57,6 +57,7 @@ async fn plan(connection: &mut PgConnection, from: &str, to: &str) -> Vec<Value>
         .bind(range.from)
         .bind(range.to)
         .bind(10_001_i64)
+        .bind(false)
         .fetch_one(connection)
         .await
         .unwrap();

@@ -38,11 +38,7 @@ impl TestApp {
 
     /// A server on this database, ready.
     pub async fn on(db: impl Into<Arc<TestDb>>, redis_url: Option<&str>, clock: Clock) -> Self {
-        let app = Self::unready(db, redis_url, clock).await;
-        while app.get("/readyz").await.0 != StatusCode::OK {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        app
+        Self::unready(db, redis_url, clock).await.ready().await
     }
 
     /// A server on this database that has only just begun.
@@ -52,9 +48,27 @@ impl TestApp {
         clock: Clock,
     ) -> Self {
         let db = db.into();
-        let app = App::build(config(&db.url(), redis_url), Role::All, clock)
+        let url = db.url();
+        Self::build(config(&url, redis_url), db, clock).await
+    }
+
+    /// A server that reaches its database by this URL, ready.
+    pub async fn reaching(url: &str, db: TestDb, clock: Clock) -> Self {
+        Self::build(config(url, None), db.into(), clock)
             .await
-            .unwrap();
+            .ready()
+            .await
+    }
+
+    async fn ready(self) -> Self {
+        while self.get("/readyz").await.0 != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self
+    }
+
+    async fn build(config: Config, db: Arc<TestDb>, clock: Clock) -> Self {
+        let app = App::build(config, Role::All, clock).await.unwrap();
         let url = format!("http://{}", app.api_address().unwrap());
         let operations_url = format!("http://{}", app.operations_address().unwrap());
         // It ends with the test's runtime.

@@ -5,6 +5,7 @@ mod database;
 mod events;
 mod facts;
 mod process;
+mod proxy;
 mod services;
 mod socket;
 
@@ -12,7 +13,8 @@ pub use app::{TestApp, answer};
 pub use database::TestDb;
 pub use events::{Order, pageview};
 pub use facts::assert_consistent;
-pub use process::{Process, program};
+pub use process::{Process, free_port, program};
+pub use proxy::{Proxy, Side};
 pub use services::services;
 pub use socket::Subscription;
 

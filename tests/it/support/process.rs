@@ -33,7 +33,12 @@ pub struct Process {
 impl Process {
     /// Starts a server with these variables and waits until it is ready.
     pub async fn serve(variables: &[(&str, &str)]) -> Self {
-        let (api, metrics) = (free_port(), free_port());
+        Self::serve_at(free_port(), variables).await
+    }
+
+    /// The same at a port of the test's choice, so that it can come back where it was.
+    pub async fn serve_at(api: u16, variables: &[(&str, &str)]) -> Self {
+        let metrics = free_port();
         let mut command = program();
         command
             .args([
@@ -86,7 +91,8 @@ impl Process {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
