@@ -48,6 +48,8 @@ metrics! {
     /// Events by what became of them.
     events_conflict: Counter = "tidewater_ingest_events_total" ["status" = "conflict"],
     /// Events by what became of them.
+    events_quarantined: Counter = "tidewater_ingest_events_total" ["status" = "quarantined"],
+    /// Events by what became of them.
     events_rejected: Counter = "tidewater_ingest_events_total" ["status" = "rejected"],
     /// Events whose properties do not fit the schema of their type, by what the schema's mode made
     /// of them.
