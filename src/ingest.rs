@@ -275,7 +275,6 @@ impl Ingest {
             (&self.metrics.events_accepted, Status::Accepted),
             (&self.metrics.events_duplicate, Status::Duplicate),
             (&self.metrics.events_conflict, Status::Conflict),
-            (&self.metrics.events_rejected, Status::Quarantined),
             (&self.metrics.events_quarantined, Status::Quarantined),
             (&self.metrics.events_rejected, Status::Rejected),
         ] {
