@@ -16,4 +16,5 @@ mod live;
 mod records;
 mod sales;
 mod schema;
+mod stream;
 mod support;
