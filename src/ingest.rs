@@ -194,6 +194,12 @@ impl Ingest {
         self.perch.latest()
     }
 
+    /// How the log does.
+    #[must_use]
+    pub fn log_health(&self) -> log::Health {
+        self.log.health()
+    }
+
     /// Judges and stores a batch; returns when what is accepted is durable.
     ///
     /// # Errors
