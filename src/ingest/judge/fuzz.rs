@@ -16,7 +16,7 @@ fn judged(draft: Result<Draft<'_>, Rejection>) -> Judged {
         currency: Currency::from_code("EUR").unwrap(),
     };
     let now = "2026-11-20T12:00:00Z".parse().unwrap();
-    judge(draft, &sender, now, Uuid::nil)
+    judge(draft, &sender, now, Uuid::nil, |_| Verdict::Pass)
 }
 
 /// What must hold of every judgement.
@@ -37,9 +37,10 @@ fn check(draft: Result<Draft<'_>, Rejection>) {
                 }
                 // What was said around it made it too large.
                 Judged::Rejected(refusal) => assert_eq!(refusal.code, "event_too_large"),
-                other @ Judged::Good(_) => panic!("{other:?}"),
+                other => panic!("{other:?}"),
             }
         }
+        other @ Judged::Warned(..) => panic!("{other:?}"),
         Judged::Rejected(refusal) => assert!(Code::from_name(&refusal.code).is_some()),
     }
 }
