@@ -18,7 +18,7 @@ use crate::ingest::{Receipt, Receipts, Rejection, Status};
 pub(super) enum Detail {
     /// One for each event.
     All,
-    /// Those of events that were not stored.
+    /// Those of events that were not stored, or with a warning.
     Summary,
 }
 
@@ -174,7 +174,7 @@ impl Answer {
     }
 }
 
-/// The receipts of events that were not stored, and their places.
+/// The receipts of events that were not stored, or with a warning, and their places.
 pub(super) fn problems(
     receipts: Receipts,
     names: Names,
