@@ -85,6 +85,14 @@ impl Listed for user::Entity {
     }
 }
 
+impl Listed for user_agent::Entity {
+    type Filter = RecordFilter;
+
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::user_agents(tenant, filter)
+    }
+}
+
 impl Listed for product::Entity {
     type Filter = RecordFilter;
 

@@ -151,7 +151,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sea_orm", &["src/storage.rs", "src/storage/"]),
     ("sqlx", &["src/storage.rs", "src/storage/"]),
     ("migration", &["src/storage/schema.rs"]),
-    ("redis", &["src/realtime/", "src/app.rs"]),
+    ("redis", &["src/realtime/", "src/ingest/log/", "src/app.rs"]),
     (
         "clap",
         &[

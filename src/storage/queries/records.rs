@@ -11,7 +11,7 @@ use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
@@ -31,6 +31,8 @@ pub struct RecordFilter {
     pub category: Option<String>,
     /// Of this region.
     pub region: Option<String>,
+    /// Of bots alone, or of others alone.
+    pub bot: Option<bool>,
 }
 
 /// Narrows a select by a filter that is there.
@@ -71,6 +73,7 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.user_ids.as_ref(), |ids| {
         Column::UserId.is_in(ids.iter().copied())
     });
+    let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -142,6 +145,14 @@ pub fn users(tenant: TenantId) -> Select<user::Entity> {
     user::Entity::find()
         .filter(user::Column::TenantId.eq(tenant.0))
         .filter(is_canonical())
+}
+
+/// User agents, by the key.
+#[must_use]
+pub fn user_agents(tenant: TenantId, filter: &RecordFilter) -> Select<user_agent::Entity> {
+    use user_agent::Column;
+    let select = user_agent::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot))
 }
 
 /// Products, by the key.
