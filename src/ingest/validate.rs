@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::bots::is_bot;
 use super::judge::{Rejection, SentId};
 use super::parse::Draft;
 use super::properties;
@@ -45,6 +46,7 @@ pub(super) fn validate(
     let (properties, properties_digest) = properties_of(draft)?;
     let (timestamp, claimed) = timestamp(draft, received_at)?;
     let user = user(draft, &event_type, &properties, sender.tenant)?;
+    let user_agent = user_agent(draft)?;
     let mut event = Event {
         id: event_id(draft, sender.tenant)?.unwrap_or_else(spare_id),
         timestamp,
@@ -53,8 +55,8 @@ pub(super) fn validate(
         channel: word(draft.channel.as_ref(), names.channel)?,
         campaign: word(draft.campaign.as_ref(), names.campaign)?,
         page_url: page_url(draft, &event_type)?,
-        user_agent: user_agent(draft)?,
-        bot: false,
+        bot: user_agent.as_deref().is_some_and(is_bot),
+        user_agent,
         order: order::order(draft, &event_type, sender.currency)?,
         link: link(draft, &event_type, &user, sender.tenant)?,
         user,

@@ -275,7 +275,9 @@ async fn told(db: &TestDb, format: &str, content: &str) -> (Option<i32>, Vec<Str
 }
 
 fn totals(accepted: u32, duplicates: u32, rejected: u32) -> String {
-    format!("{accepted} accepted, {duplicates} duplicates, 0 conflicts, 0 quarantined, {rejected} rejected\n")
+    format!(
+        "{accepted} accepted, {duplicates} duplicates, 0 conflicts, 0 quarantined, {rejected} rejected\n"
+    )
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ async fn send_until_answered(app: &TestApp, batch: &[Value]) -> usize {
         let (status, answer) = app.send(&json!(batch)).await;
         if status == StatusCode::OK {
             assert_eq!(answer["conflicts"], 0, "{answer}");
-            let stored = answer["accepted"].as_u64().unwrap() + answer["duplicates"].as_u64().unwrap();
+            let stored =
+                answer["accepted"].as_u64().unwrap() + answer["duplicates"].as_u64().unwrap();
             assert_eq!(stored, 3, "{answer}");
             return tries;
         }

@@ -33,8 +33,12 @@ async fn until_sealed(app: &TestApp) {
 
 /// What a server says of: an event again, another under its id, and a new one.
 async fn assert_known(app: &TestApp, event: &Value) {
-    let other = Order::of("mug").with("eventId", event["eventId"].clone()).by("somebody else");
-    let (_, answer) = app.send(&json!([event, other.event(), Order::of("tea").event()])).await;
+    let other = Order::of("mug")
+        .with("eventId", event["eventId"].clone())
+        .by("somebody else");
+    let (_, answer) = app
+        .send(&json!([event, other.event(), Order::of("tea").event()]))
+        .await;
     assert_eq!(statuses(&answer), ["duplicate", "conflict", "accepted"]);
 }
 
@@ -48,7 +52,10 @@ async fn ids_of_closed_runs_are_known_to_every_server() {
         app.accept(&[Order::of("tea").event()]).await;
         until_sealed(&app).await;
     }
-    assert_eq!(app.db.number("SELECT count(*) FROM idempotency_run").await, 3);
+    assert_eq!(
+        app.db.number("SELECT count(*) FROM idempotency_run").await,
+        3
+    );
     let newcomer = TestApp::on(app.db.clone(), None, Clock::System).await;
     for server in [&app, &newcomer] {
         for event in [&old[0], &old[199], &old[200], &old[599]] {
@@ -108,7 +115,11 @@ async fn past_the_window_the_same_event_is_a_duplicate_still_and_its_id_is_free_
     fill_run(&app).await;
     app.accept(&[Order::of("tea").event()]).await;
     until_sealed(&app).await;
-    run(&app.db, "UPDATE idempotency_run SET closed_at = now() - interval '8 days'").await;
+    run(
+        &app.db,
+        "UPDATE idempotency_run SET closed_at = now() - interval '8 days'",
+    )
+    .await;
     let forgotten = async {
         while app.db.number("SELECT count(*) FROM idempotency_run").await > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -117,7 +128,10 @@ async fn past_the_window_the_same_event_is_a_duplicate_still_and_its_id_is_free_
     tokio::time::timeout(Duration::from_secs(30), forgotten)
         .await
         .expect("what is past the window is forgotten");
-    assert_eq!(app.db.number("SELECT count(*) FROM idempotency_page").await, 0);
+    assert_eq!(
+        app.db.number("SELECT count(*) FROM idempotency_page").await,
+        0
+    );
 
     // The facts' own key knows it: time and id are the same.
     let (_, answer) = app.send(&json!([old, Order::of("tea").event(), old])).await;
