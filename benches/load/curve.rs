@@ -32,6 +32,7 @@ pub async fn run(limit: Duration) {
 }
 
 async fn grow(server: &Server, ids: Ids, mut sender: Sender, given_up_at: Instant) {
+    let name = if ids == Ids::V4 { "v4" } else { "v7" };
     let mut stored = 0;
     let postgres = postmaster(server).await;
     for millions in MILLIONS {
@@ -43,7 +44,7 @@ async fn grow(server: &Server, ids: Ids, mut sender: Sender, given_up_at: Instan
             let _ = sender.send(server, &written, 16).await;
             stored += u64::from(written.events());
             if Instant::now() > given_up_at {
-                println!("| {ids:?} | the time is over at {stored} | | | |");
+                println!("| {name} | the time is over at {stored} | | | |");
                 return;
             }
         }
@@ -59,7 +60,7 @@ async fn grow(server: &Server, ids: Ids, mut sender: Sender, given_up_at: Instan
             stored += u64::from(written.events());
         }
         let [rate, of_server, of_postgres] = rows.map(median);
-        println!("| {ids:?} | {stored} | {rate:.0} | {of_server:.0} | {of_postgres:.0} |");
+        println!("| {name} | {stored} | {rate:.0} | {of_server:.0} | {of_postgres:.0} |");
     }
 }
 

@@ -45,8 +45,9 @@ pub async fn load_with<A>(
     let sending = requests.into_iter().map(async |request| {
         let begun = Instant::now();
         let answer = request.send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{}", answer.status());
+        let status = answer.status();
         let body = answer.bytes().await.expect("a whole answer");
+        assert!(status.is_success(), "{status}: {}", body.escape_ascii());
         (begun.elapsed(), read(body))
     });
     let ended: Vec<(Duration, A)> = futures_util::stream::iter(sending)
