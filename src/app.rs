@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, keys};
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::ingest::log::stream::StreamError;
+use crate::ingest::{Ingest, canary};
 use crate::jobs;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
@@ -35,7 +37,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub enum Role {
     /// Serves the API.
     Api,
-    /// Runs the jobs.
+    /// Runs the jobs, and stores what lies in the streams.
     Worker,
     /// Both.
     All,
@@ -58,6 +60,9 @@ pub enum StartError {
     /// The URL of Redis.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
+    /// The Redis that is to keep events.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// An address to listen on.
     #[error("cannot listen on {address} ({error}); choose another address with {variable}")]
     Listen {
@@ -105,8 +110,8 @@ impl App {
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
-        let redis_url = config.database.redis_url();
-        let services = Services::build(home.url(), redis_url, clock).await?;
+        let mode = config.ingest_mode();
+        let services = Services::build(home.url(), &config, mode, clock).await?;
         let Services {
             db,
             clock,
@@ -166,22 +171,32 @@ impl App {
             role,
             config,
             home,
-            services,
+            mut services,
             state,
             api,
             operations,
             stop,
         } = self;
-        let preparing = prepare(
-            home.url().to_owned(),
-            config,
+        let prepared = CancellationToken::new();
+        if role != Role::Api {
+            services.consume(prepared.clone());
+        }
+        let chores = Chores {
             role,
-            services.db.clone(),
-            services.clock.clone(),
-            Arc::clone(&services.memory),
-            services.metrics.clone(),
-            state.readiness.clone(),
-        );
+            config: config.ingest.clone(),
+            db: services.db.clone(),
+            clock: services.clock.clone(),
+            metrics: services.metrics.clone(),
+            memory: Arc::clone(&services.memory),
+            ingest: services.ingest.clone(),
+        };
+        let url = home.url().to_owned();
+        let readiness = state.readiness.clone();
+        let preparing = async move {
+            prepare(&url, &config.access, &chores, &readiness).await;
+            prepared.cancel();
+            chores.run().await;
+        };
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
         let operations_router = http::operations_router(state.clone());
         let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
@@ -225,43 +240,72 @@ async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListen
     })
 }
 
-/// Brings the schema up and stores the first key, as soon as the database lets us; then does the
-/// jobs, if that is our role.
-async fn prepare(
-    url: String,
-    config: Config,
+/// What is done behind the requests.
+struct Chores {
     role: Role,
+    config: IngestConfig,
     db: Db,
     clock: Clock,
-    memory: Arc<WriteMemory>,
     metrics: Metrics,
-    readiness: Readiness,
-) {
-    while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
+    memory: Arc<WriteMemory>,
+    ingest: Ingest,
+}
+
+impl Chores {
+    /// Does, for ever, what is this role's.
+    async fn run(self) {
+        let Self {
+            role,
+            config,
+            db,
+            clock,
+            metrics,
+            memory,
+            ingest,
+        } = self;
+        let jobs = async {
+            if role == Role::Api {
+                return;
+            }
+            let window = Duration::from_hours(24 * u64::from(config.idempotency_days));
+            tokio::join!(
+                jobs::partitions::run(db.clone(), clock.clone()),
+                jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
+                jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
+                jobs::watermark::run(db.clone(), metrics),
+            );
+        };
+        let canary = async {
+            if role == Role::Worker {
+                return;
+            }
+            let interval = Duration::from_secs(config.canary_seconds.into());
+            let objective = Duration::from_millis(config.canary_objective_ms.into());
+            canary::run(ingest, db.clone(), interval, objective).await;
+        };
+        tokio::join!(jobs, canary);
+    }
+}
+
+/// Brings the schema up and stores the first key, as soon as the database lets us.
+async fn prepare(url: &str, access: &AccessConfig, chores: &Chores, readiness: &Readiness) {
+    while let Err(error) = prepare_once(url, access, &chores.db, &chores.clock).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
     readiness.set_prepared();
     tracing::info!("ready");
-    if role != Role::Api {
-        let window = Duration::from_hours(24 * u64::from(config.ingest.idempotency_days));
-        tokio::join!(
-            jobs::partitions::run(db.clone(), clock.clone()),
-            jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
-            jobs::quarantine::run(db, metrics, config.ingest.quarantine_days, clock),
-        );
-    }
 }
 
 async fn prepare_once(
     url: &str,
-    config: &Config,
+    access: &AccessConfig,
     db: &Db,
     clock: &Clock,
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
     jobs::partitions::once(db, clock).await?;
-    if let Some(key) = config.access.bootstrap_key() {
+    if let Some(key) = access.bootstrap_key() {
         keys::bootstrap(db, key.reveal(), clock.now()).await?;
     }
     Ok(())

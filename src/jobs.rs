@@ -4,3 +4,4 @@
 pub mod idempotency;
 pub mod partitions;
 pub mod quarantine;
+pub mod watermark;

@@ -5,6 +5,7 @@
 //! [`Reports`].
 
 pub mod catalogue;
+pub mod ingest;
 pub mod provenance;
 pub mod records;
 pub mod restatements;

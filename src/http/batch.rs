@@ -12,8 +12,8 @@ use super::identity::Caller;
 use super::receipts::{Answer, Detail};
 use crate::access::{Identity, Scope};
 use crate::error::{Code, Problem};
+use crate::ingest::MAX_FOREIGN_BYTES;
 use crate::ingest::parse::{Parsed, parse_batch, parse_message, parse_posthog};
-use crate::ingest::{MAX_BYTES, MAX_FOREIGN_BYTES};
 
 /// Takes a batch; answers 200 with a receipt for each event, also where all were rejected.
 pub(super) async fn batch(
@@ -24,15 +24,8 @@ pub(super) async fn batch(
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
     let detail = Detail::parse(query.as_deref())?;
-    let body = if caller.is_known() {
-        state.bodies.read(&headers, body).await?
-    } else {
-        // Who shows no key before the body may send as much as a sender of such bodies does.
-        let bodies = &state.bodies;
-        bodies
-            .read_from_page(MAX_FOREIGN_BYTES, &headers, body)
-            .await?
-    };
+    let max = caller.may_send();
+    let body = state.bodies.read_events(max, &headers, body).await?;
     take(&state, caller, parse_batch(&body), detail).await
 }
 
@@ -46,10 +39,8 @@ pub(super) async fn message(
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
     let detail = Detail::parse(query.as_deref())?;
-    let bodies = &state.bodies;
-    let body = bodies
-        .read_from_page(MAX_FOREIGN_BYTES, &headers, body)
-        .await?;
+    let max = MAX_FOREIGN_BYTES;
+    let body = state.bodies.read_events(max, &headers, body).await?;
     take(&state, caller, parse_message(&body, kind), detail).await
 }
 
@@ -60,12 +51,8 @@ pub(super) async fn posthog(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
-    let max = if caller.is_known() {
-        MAX_BYTES
-    } else {
-        MAX_FOREIGN_BYTES
-    };
-    let body = state.bodies.read_from_page(max, &headers, body).await?;
+    let max = caller.may_send();
+    let body = state.bodies.read_events(max, &headers, body).await?;
     take(&state, caller, parse_posthog(&body), Detail::All).await
 }
 

@@ -45,15 +45,22 @@ impl Bodies {
         self.read_up_to(MAX_BYTES, headers, body).await
     }
 
-    /// A JSON body that may come from a page of another site: as plain text it needs no permission
-    /// of the browser.
-    pub(super) async fn read_from_page(
+    /// A JSON body of events, whatever its sender calls it: pages of other sites say text, which
+    /// needs no permission of the browser, and RudderStack's Node SDK says form.
+    pub(super) async fn read_events(
         &self,
         max: usize,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Bytes, Problem> {
-        require_kind(headers, &["application/json", "text/plain"])?;
+        require_kind(
+            headers,
+            &[
+                "application/json",
+                "text/plain",
+                "application/x-www-form-urlencoded",
+            ],
+        )?;
         self.read_up_to(max, headers, body).await
     }
 
@@ -113,10 +120,8 @@ pub(super) fn require_kind(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Pr
     let packed = value(headers, CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let known = kinds.iter().any(|known| kind.eq_ignore_ascii_case(known));
     if packed || !known {
-        let detail = format!(
-            "Send the body as {}, plain or gzip-encoded.",
-            kinds.join(" or ")
-        );
+        let kind = kinds[0];
+        let detail = format!("Send the body as {kind}, plain or gzip-encoded.");
         return Err(Problem::with(Code::UnsupportedMediaType, detail));
     }
     Ok(())

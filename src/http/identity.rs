@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::State;
 use crate::access::Identity;
 use crate::error::{Code, Problem};
+use crate::ingest::{MAX_BYTES, MAX_FOREIGN_BYTES};
 
 /// The identity behind a request's key.
 pub(super) struct Authenticated(pub(super) Arc<Identity>);
@@ -29,9 +30,13 @@ impl FromRequestParts<State> for Authenticated {
 pub(super) struct Caller(pub(super) Option<Arc<Identity>>);
 
 impl Caller {
-    /// Whether the header told who asks.
-    pub(super) const fn is_known(&self) -> bool {
-        self.0.is_some()
+    /// How many bytes a batch may have; fewer from those who show no key before the body.
+    pub(super) const fn may_send(&self) -> usize {
+        if self.0.is_some() {
+            MAX_BYTES
+        } else {
+            MAX_FOREIGN_BYTES
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Ingest, Status};
 use crate::domain::money::Currency;
 use crate::domain::tenant::{Sender, TenantId};
 use crate::storage::queries::keys::tenant;
-use crate::storage::queries::records::events_at;
+use crate::storage::queries::related::events_at;
 use crate::storage::writes::tenants;
 use crate::storage::{Db, StorageError};
 
@@ -71,7 +71,11 @@ pub async fn run(ingest: Ingest, db: Db, interval: Duration, objective: Duration
         if let Some(took) = took {
             ingest.metrics.ingest_canary_seconds.record(took);
             if took > objective {
-                tracing::error!(?took, ?objective, "the canary took longer than it may: ingest lags");
+                tracing::error!(
+                    ?took,
+                    ?objective,
+                    "the canary took longer than it may: ingest lags"
+                );
             }
         }
         ingest.perch.set(Flight { sent_at, took });
@@ -92,15 +96,19 @@ async fn fly(ingest: &Ingest, db: &Db, sent_at: DateTime<Utc>) -> Result<Duratio
     ]);
     let body = event.to_string();
     let begun = Instant::now();
-    let drafts = parse_batch(body.as_bytes()).map_err(|problem| problem.message().to_owned())?;
-    let taken = ingest.take(&sender, drafts).await;
+    let parsed = parse_batch(body.as_bytes()).map_err(|problem| problem.message().to_owned())?;
+    let taken = ingest.take(&sender, parsed.drafts).await;
     let receipts = taken.map_err(|problem| problem.message().to_owned())?;
     let receipt = &receipts.receipts[0];
     let (Status::Accepted, Some(id)) = (receipt.status, receipt.event_id) else {
         return Err(format!("it is {}", receipt.status.name()));
     };
     let place = [(sent_at, id)];
-    while events_at(db.reads(), tenant, &place).await.map_err(storage)?.is_empty() {
+    while events_at(db.reads(), tenant, &place)
+        .await
+        .map_err(storage)?
+        .is_empty()
+    {
         tokio::time::sleep(LOOK).await;
     }
     Ok(begun.elapsed())

@@ -181,3 +181,8 @@ fn repeated(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_REPEATED);
     text[..end].chars().map(plain).collect()
 }
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod tests;

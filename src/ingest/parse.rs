@@ -108,6 +108,20 @@ pub struct Around<'a> {
     context: Option<&'a RawValue>,
 }
 
+impl Around<'_> {
+    /// What of it an event of this protocol knows.
+    fn of(self, protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Native => Self::default(),
+            Protocol::Segment => self,
+            Protocol::Posthog => Self {
+                sent_at: self.sent_at,
+                ..Self::default()
+            },
+        }
+    }
+}
+
 impl Draft<'_> {
     /// The sender's own id of the event, where it is no UUID.
     #[must_use]
@@ -186,6 +200,7 @@ fn read<'a>(
             Protocol::Native
         }
     });
+    let around = around.of(protocol);
     let draft = match protocol {
         Protocol::Native => native::read(&members),
         Protocol::Segment => segment::read(&members, around),

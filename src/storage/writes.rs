@@ -17,6 +17,7 @@
 pub mod bots;
 mod classified;
 mod copy;
+pub mod entries;
 pub mod event_schemas;
 mod facts;
 mod idempotency;

@@ -9,6 +9,8 @@ mod partitions;
 mod receipts;
 mod refusals;
 mod replays;
+mod segment;
+mod uploads;
 
 use sea_orm::sqlx::{self, AssertSqlSafe};
 use serde_json::{Value, json};

@@ -99,7 +99,7 @@ impl TryFrom<EventFilter> for RecordFilter {
         Ok(Self {
             types: filter.types.map(types).transpose()?,
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             region: word(filter.region)?,
             bot: filter.bot,
             ..Self::default()
@@ -113,7 +113,7 @@ impl TryFrom<PageviewFilter> for RecordFilter {
     fn try_from(filter: PageviewFilter) -> Result<Self, Problem> {
         Ok(Self {
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             region: word(filter.region)?,
             ..Self::default()
         })
@@ -126,7 +126,7 @@ impl TryFrom<PurchaseFilter> for RecordFilter {
     fn try_from(filter: PurchaseFilter) -> Result<Self, Problem> {
         Ok(Self {
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             product_id: word(filter.product_id)?,
             category: word(filter.category)?,
             region: word(filter.region)?,

@@ -148,7 +148,10 @@ fn read_all<'a>(
     };
     let around = Around {
         kind: None,
-        sent_at: envelope.segment_sent_at.or(envelope.posthog_sent_at),
+        sent_at: match protocol {
+            Some(Protocol::Posthog) => envelope.posthog_sent_at,
+            _ => envelope.segment_sent_at,
+        },
         context: envelope.context,
     };
     let drafts = events.iter().map(|raw| read(raw.get(), protocol, around));

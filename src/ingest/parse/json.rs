@@ -47,20 +47,18 @@ pub(super) fn object<'a>(text: &'a str, path: &str) -> Result<Members<'a>, Rejec
     })
 }
 
-/// The text of an object with more members in front; their values are JSON.
+/// The text of an object with more members at its end; their values are JSON.
 pub(super) fn with_members(object: &str, more: &[(&str, &str)]) -> String {
-    let rest = object.trim_start().trim_start_matches('{').trim_start();
+    let object = object.trim_end();
+    let own = object.strip_suffix('}').unwrap_or(object).trim_end();
     let mut text = String::with_capacity(object.len() + 64);
-    text.push('{');
-    for (n, (name, value)) in more.iter().enumerate() {
-        let comma = if n == 0 { "" } else { "," };
+    text.push_str(own);
+    for (name, value) in more {
+        let comma = if text.ends_with('{') { "" } else { "," };
         // Names of ours need no escapes.
         let _ = write!(text, "{comma}\"{name}\":{value}");
     }
-    if !(more.is_empty() || rest.starts_with('}')) {
-        text.push(',');
-    }
-    text.push_str(rest);
+    text.push('}');
     text
 }
 

@@ -41,7 +41,8 @@ pub(super) fn read<'a>(members: &Members<'a>, around: Around<'a>) -> Result<Draf
     }
     draft.message_id = draft.message_id.or(message_id);
     if draft.sent_at.is_none() {
-        draft.sent_at = around.sent_at.and_then(lenient_text);
+        let sent_at = around.sent_at.map(|raw| text(raw, "sent_at"));
+        draft.sent_at = sent_at.transpose()?;
     }
     draft.age_ms = offset.filter(|_| draft.timestamp.is_none());
     let inner = properties.map(|raw: &RawValue| object(raw.get(), "properties"));

@@ -58,6 +58,8 @@ pub(super) fn read<'a>(members: &Members<'a>, around: Around<'a>) -> Result<Draf
         };
         let path = name.as_ref();
         match path {
+            // The address says it.
+            "type" if around.kind.is_some() => {}
             "type" => fill(&mut rest.kind, Some(text(value, path)?), path)?,
             "event" => fill(&mut rest.event, Some(text(value, path)?), path)?,
             "messageId" => fill(&mut draft.message_id, Some(text(value, path)?), path)?,
@@ -95,7 +97,8 @@ impl<'a> Rest<'a> {
             draft.names = &names::SEGMENT_ORIGINAL;
         }
         if draft.sent_at.is_none() {
-            draft.sent_at = around.sent_at.and_then(lenient_text);
+            let sent_at = around.sent_at.map(|raw| text(raw, "sentAt"));
+            draft.sent_at = sent_at.transpose()?;
         }
         // An id that is not known yet is often sent empty.
         let there = |id: &Cow<'_, str>| !id.is_empty();

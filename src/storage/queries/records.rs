@@ -5,7 +5,7 @@ use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
-use super::identity::{is_canonical, is_of};
+use super::identity::is_canonical;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
@@ -23,8 +23,8 @@ pub struct RecordFilter {
     pub types: Option<Vec<String>>,
     /// Within this range of the events' time.
     pub range: Option<TimeRange>,
-    /// Of the user whom this id stands for, under whichever of their ids.
-    pub user_id: Option<Uuid>,
+    /// Under any of these ids.
+    pub user_ids: Option<Vec<Uuid>>,
     /// Of this product.
     pub product_id: Option<String>,
     /// Of this category or one below it.
@@ -70,8 +70,8 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
     narrow(select, filter.region.as_ref(), |region| {
@@ -87,8 +87,8 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
@@ -103,8 +103,8 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
@@ -125,8 +125,8 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tidewater::access::Scope;
 use uuid::Uuid;
 
-use super::bad_events::{ID, bad_events};
+use super::bad_events::{ID, bad_events, is_kept};
 use super::receipts::gzip;
 use super::{click, key, rows, statuses};
 use crate::support::{Order, TestApp, answer, assert_consistent};
 
 #[tokio::test]
-async fn each_bad_event_is_rejected_with_its_code_and_path_and_the_good_ones_are_kept() {
+async fn each_bad_event_is_held_with_its_code_and_path_and_the_good_ones_are_stored() {
     let app = TestApp::start().await;
     let bad = bad_events();
     let mut batch = Vec::new();
@@ -30,11 +30,19 @@ async fn each_bad_event_is_rejected_with_its_code_and_path_and_the_good_ones_are
                 receipt["code"].as_str(),
                 receipt["path"].as_str()
             ),
-            (Some("rejected"), Some(*code), *path),
+            (
+                Some(if is_kept(event) {
+                    "quarantined"
+                } else {
+                    "rejected"
+                }),
+                Some(*code),
+                *path
+            ),
             "{event}"
         );
         assert!(!receipt["message"].as_str().unwrap().is_empty());
-        let has_id = event["eventId"] == ID.to_string();
+        let has_id = event["eventId"] == ID.to_string() && is_kept(event);
         assert_eq!(
             receipt["eventId"].as_str() == Some(&ID.to_string()),
             has_id,
@@ -42,9 +50,28 @@ async fn each_bad_event_is_rejected_with_its_code_and_path_and_the_good_ones_are
         );
         assert_eq!(answer["receipts"][2 * n + 1]["status"], "accepted");
     }
+    let kept = bad.iter().filter(|(event, ..)| is_kept(event)).count();
     assert_eq!(
-        (&answer["rejected"], &answer["accepted"]),
-        (&json!(bad.len()), &json!(bad.len()))
+        (
+            &answer["quarantined"],
+            &answer["rejected"],
+            &answer["accepted"]
+        ),
+        (&json!(kept), &json!(bad.len() - kept), &json!(bad.len()))
+    );
+    // Each is there as it was sent.
+    let held = rows(&app.db, "SELECT payload FROM quarantine").await;
+    let held: Vec<Value> = held
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| serde_json::from_str(row["payload"].as_str().unwrap()).unwrap())
+        .collect();
+    assert_eq!(held.len(), kept);
+    assert!(
+        bad.iter()
+            .filter(|(event, ..)| is_kept(event))
+            .all(|(event, ..)| held.contains(event))
     );
     assert_consistent(&app.db).await;
     // None of them has taken the id.
@@ -68,7 +95,8 @@ async fn a_field_given_twice_is_no_silent_choice() {
 #[tokio::test]
 async fn the_extremes_of_what_may_be_are_accepted() {
     let app = TestApp::start().await;
-    let dear = json!({"productId": "x".repeat(128), "quantity": 1_000_000, "amount": "100000000"});
+    let dear = json!({"productId": "x", "quantity": 1_000_000, "amount": 100_000_000});
+    let long = json!({"productId": "x".repeat(128), "quantity": 1, "amount": "0"});
     let mut deep = json!("\u{10ffff}");
     for _ in 0..14 {
         deep = json!([deep]);
@@ -90,6 +118,7 @@ async fn the_extremes_of_what_may_be_are_accepted() {
             .with("lines", vec![dear; 500])
             .with("currency", "CLF")
             .event(),
+        Order::of("mug").with("lines", vec![long; 150]).event(),
         Order::of("mug").for_amount("0").event(),
         click_with(
             "properties",
@@ -205,9 +234,7 @@ async fn a_batch_that_cannot_be_read_is_a_problem_and_stores_nothing() {
     let cut = &good[..good.len() - 1];
     assert_problem(post().body(cut.to_owned()), 400, "malformed_json").await;
 
-    let plain = post()
-        .body(good.clone())
-        .header("content-type", "text/plain");
+    let plain = post().body(good.clone()).header("content-type", "text/csv");
     assert_problem(plain, 415, "unsupported_media_type").await;
     let packed = post().body(good.clone()).header("content-encoding", "br");
     assert_problem(packed, 415, "unsupported_media_type").await;
