@@ -7,11 +7,14 @@ use tidewater::clock::Clock;
 
 use crate::support::{Order, TestApp, pageview};
 
+mod bots;
 mod buckets;
 mod naive;
 mod plans;
 mod random;
+mod refunds;
 mod refusals;
+mod restatements;
 
 /// A server in January 2027: whatever these tests send lies behind it.
 pub async fn later() -> TestApp {

@@ -6,15 +6,18 @@ use chrono::{DateTime, Datelike, Offset, Timelike, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
-/// An order as a test knows it.
+/// An order or a refund as a test knows it.
 #[derive(Clone, Debug)]
 pub struct Sale {
     pub at: DateTime<Utc>,
+    /// Whether it is paid back.
+    pub refund: bool,
     pub user: String,
+    pub bot: bool,
     pub currency: &'static str,
     pub region: Option<&'static str>,
     pub channel: Option<&'static str>,
-    /// Product, quantity, minor units.
+    /// Product (empty only in refunds), quantity, minor units.
     pub lines: Vec<(&'static str, i64, i64)>,
 }
 
@@ -42,17 +45,22 @@ pub fn bucket(at: DateTime<Utc>, granularity: &str, zone: Tz) -> String {
     }
 }
 
-/// Units, minor units, orders and users.
+/// Units, minor units paid and paid back, orders and users.
 #[derive(Default)]
 struct Sums {
     units: i64,
     revenue: i64,
+    refunds: i64,
     orders: BTreeSet<usize>,
     buyers: BTreeSet<String>,
 }
 
 impl Sums {
     fn add(&mut self, n: usize, sale: &Sale, (_, units, amount): (&str, i64, i64)) {
+        if sale.refund {
+            self.refunds += amount;
+            return;
+        }
         self.units += units;
         self.revenue += amount;
         self.orders.insert(n);
@@ -64,7 +72,8 @@ impl Sums {
         let mean =
             (orders > 0).then(|| decimal((2 * self.revenue + orders) / (2 * orders), currency));
         json!({
-            "revenue": decimal(self.revenue, currency), "orders": orders, "units": self.units,
+            "revenue": decimal(self.revenue, currency), "refunds": decimal(self.refunds, currency),
+            "netRevenue": decimal(self.revenue - self.refunds, currency), "orders": orders, "units": self.units,
             "averageOrderValue": mean, "buyers": self.buyers.len(),
         })
     }
@@ -109,6 +118,9 @@ pub fn sales(
 
 /// Minor units as a decimal.
 pub fn decimal(minor: i64, currency: &str) -> String {
+    if minor < 0 {
+        return format!("-{}", decimal(-minor, currency));
+    }
     match currency {
         "JPY" => minor.to_string(),
         "KWD" => format!("{}.{:03}", minor / 1000, minor % 1000),

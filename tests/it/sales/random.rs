@@ -1,4 +1,5 @@
-//! Whatever is sold and however it is asked for, the rollup says what the orders say.
+//! Whatever is sold and paid back, by whomever, and however it is asked for: the rollup says what the
+//! orders say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +8,12 @@ use chrono_tz::Tz;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use sea_orm::sqlx;
 use serde_json::{Value, json};
 
 use super::naive::{self, Sale};
 use super::{later, put};
-use crate::support::{Order, TestApp, pageview};
+use crate::support::{Order, TestApp, assert_consistent, pageview};
 
 const ZONES: [Tz; 5] = [
     Tz::UTC,
@@ -45,6 +47,9 @@ const PRODUCTS: [(&str, &str); 6] = [
 ];
 
 fn category(product: &str) -> &'static str {
+    if product.is_empty() {
+        return "";
+    }
     PRODUCTS.iter().find(|(id, _)| *id == product).unwrap().1
 }
 
@@ -61,18 +66,25 @@ fn time(random: &mut StdRng) -> DateTime<Utc> {
     change + TimeDelta::milliseconds(random.random_range(-86_400_000 * days..86_400_000 * days))
 }
 
+/// What bots and others call themselves.
+const BOT: &str = "PriceWatchBot/0.3";
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0";
+
 fn sale(random: &mut StdRng) -> Sale {
+    let refund = random.random_bool(0.2);
     let line = |random: &mut StdRng| {
+        let amount = random.random_range(0..100_000);
+        if refund && random.random_bool(0.3) {
+            return ("", 0, amount);
+        }
         let (product, _) = *PRODUCTS.choose(random).unwrap();
-        (
-            product,
-            random.random_range(1..5),
-            random.random_range(0..100_000),
-        )
+        (product, random.random_range(1..5), amount)
     };
     let lines = random.random_range(1..5);
     Sale {
         at: time(random),
+        refund,
+        bot: random.random_bool(0.2),
         user: format!("u{}", random.random_range(0..40)),
         currency: ["USD", "USD", "USD", "EUR", "JPY", "KWD"]
             .choose(random)
@@ -86,12 +98,20 @@ fn sale(random: &mut StdRng) -> Sale {
 }
 
 fn event(sale: &Sale) -> Value {
-    let line = |(product, quantity, minor): &(&str, i64, i64)| json!({"productId": product, "quantity": quantity, "amount": naive::decimal(*minor, sale.currency)});
+    let line = |(product, quantity, minor): &(&str, i64, i64)| {
+        let amount = naive::decimal(*minor, sale.currency);
+        match *product {
+            "" => json!({"amount": amount}),
+            product => json!({"productId": product, "quantity": quantity, "amount": amount}),
+        }
+    };
     let lines: Vec<Value> = sale.lines.iter().map(line).collect();
     let order = Order::of("mug")
         .by(&sale.user)
         .at(sale.at.to_rfc3339())
         .with("currency", sale.currency)
+        .with("type", if sale.refund { "refund" } else { "purchase" })
+        .with("userAgent", if sale.bot { BOT } else { BROWSER })
         .with("lines", lines);
     let order = sale
         .region
@@ -145,22 +165,20 @@ async fn check_sales(app: &TestApp, sold: &[Sale], random: &mut StdRng) {
         .filter(|_| random.random_bool(0.35))
         .collect();
     let currency = *["USD", "EUR", "JPY", "KWD"].choose(random).unwrap();
+    let bots = random.random_bool(0.5);
+    let measures = "revenue refunds netRevenue orders units averageOrderValue buyers";
     let query = format!(
-        r#"{{ sales({}, groupBy: [{}], currency: "{currency}") {{
-            buckets {{ start end category region channel productId revenue orders units averageOrderValue buyers }}
-            totals {{ revenue orders units averageOrderValue buyers }}
-            otherCurrencies provenance {{ lateEvents source }}
+        r#"{{ sales({}, groupBy: [{}], currency: "{currency}", includeBots: {bots}) {{
+            buckets {{ start end category region channel productId {measures} }} totals {{ {measures} }}
+            otherCurrencies provenance {{ lateEvents excludedBots source }}
         }} }}"#,
         arguments(range, granularity, zone),
         groups.join(", ")
     );
     let answer = app.data(&query).await["sales"].take();
 
-    let inside: Vec<Sale> = sold
-        .iter()
-        .filter(|sale| holds(range, sale.at))
-        .cloned()
-        .collect();
+    let inside = sold.iter().filter(|sale| holds(range, sale.at)).cloned();
+    let (inside, left_out): (Vec<Sale>, Vec<Sale>) = inside.partition(|sale| bots || !sale.bot);
     let (expected, totals) =
         naive::sales(&inside, currency, (granularity, zone), &groups, category);
     assert_eq!(answer["totals"], totals, "{query}");
@@ -173,7 +191,7 @@ async fn check_sales(app: &TestApp, sold: &[Sale], random: &mut StdRng) {
     // Whatever the currency: all was sent long after.
     assert_eq!(
         answer["provenance"],
-        json!({"lateEvents": inside.len(), "source": "ROLLUP_AND_RAW"}),
+        json!({"lateEvents": inside.len(), "excludedBots": left_out.len(), "source": "ROLLUP_AND_RAW"}),
         "{query}"
     );
 
@@ -183,10 +201,7 @@ async fn check_sales(app: &TestApp, sold: &[Sale], random: &mut StdRng) {
         assert_complete(buckets, granularity, zone, &query);
     }
     let mut answered = BTreeMap::new();
-    for bucket in buckets
-        .iter()
-        .filter(|bucket| !groups.is_empty() || bucket["orders"] != 0)
-    {
+    for bucket in buckets {
         let word = |name: &str| bucket[name].as_str().map(str::to_owned);
         let group = ["category", "region", "channel", "productId"].map(word);
         let mut measures = bucket.clone();
@@ -194,6 +209,13 @@ async fn check_sales(app: &TestApp, sold: &[Sale], random: &mut StdRng) {
             measures.as_object_mut().unwrap().remove(name);
         }
         let key = (naive::bucket(start(bucket), granularity, zone), group);
+        if groups.is_empty() && !expected.contains_key(&key) {
+            // Every bucket is there, those in which nothing happened too.
+            let nothing = naive::decimal(0, currency);
+            assert_eq!(measures["refunds"], nothing, "{query}");
+            assert_eq!(measures["orders"], 0, "{query}");
+            continue;
+        }
         assert_eq!(answered.insert(key, measures), None, "twice in {query}");
     }
     assert_eq!(answered, expected, "{query}");
@@ -223,80 +245,145 @@ async fn the_rollup_says_what_the_orders_say() {
     for some in events.chunks(400) {
         app.accept(some).await;
     }
+    assert_consistent(&app.db).await;
     for _ in 0..120 {
         check_sales(&app, &sold, &mut random).await;
     }
+}
+
+/// What happened, as a test knows it: when, what, by whom, and whether they are a bot.
+type Happened = (DateTime<Utc>, &'static str, String, bool);
+
+fn happened(random: &mut StdRng) -> Happened {
+    let event_type = *["pageview", "purchase", "add_to_cart", "shop:click"]
+        .choose(random)
+        .unwrap();
+    let user = format!("u{}", random.random_range(0..60));
+    (time(random), event_type, user, random.random_bool(0.2))
+}
+
+fn sent((at, event_type, user, bot): &Happened) -> Value {
+    let at = at.to_rfc3339();
+    let mut event = match *event_type {
+        "pageview" => pageview(user, "/", at),
+        "purchase" => Order::of("mug").by(user).at(at).event(),
+        other => json!({"type": other, "timestamp": at, "userId": user}),
+    };
+    event["userAgent"] = if *bot { BOT } else { BROWSER }.into();
+    event
+}
+
+/// What `traffic` has to say of these events.
+fn traffic(events: &[&Happened]) -> Value {
+    let mut types: BTreeMap<&str, u64> = BTreeMap::new();
+    // A visitor and a user of one name are two.
+    let mut users = BTreeSet::new();
+    for (_, event_type, user, _) in events {
+        *types.entry(event_type).or_default() += 1;
+        users.insert((*event_type == "pageview", user));
+    }
+    let pageviews = types.get("pageview").copied().unwrap_or_default();
+    let by_type: Vec<Value> = types
+        .iter()
+        .map(|(name, n)| json!({"type": name, "events": n}))
+        .collect();
+    json!({"events": events.len(), "eventsByType": by_type, "pageviews": pageviews, "users": users.len()})
+}
+
+/// The zone of the tenant whose traffic is asked for.
+const TENANT_ZONE: Tz = Tz::Europe__Berlin;
+
+/// Whether a day begins there and then; Berlin's clocks are never changed at midnight.
+fn is_midnight(at: DateTime<Utc>) -> bool {
+    at.with_timezone(&TENANT_ZONE).time() == chrono::NaiveTime::MIN
+}
+
+/// The midnight before.
+fn midnight(at: DateTime<Utc>) -> DateTime<Utc> {
+    let day = at.with_timezone(&TENANT_ZONE).date_naive();
+    let midnight = day.and_time(chrono::NaiveTime::MIN);
+    midnight
+        .and_local_timezone(TENANT_ZONE)
+        .unwrap()
+        .with_timezone(&Utc)
+}
+
+/// Asks, compares, and says whether users were counted over days.
+async fn check_traffic(app: &TestApp, happened: &[Happened], random: &mut StdRng) -> bool {
+    let (mut range, granularity, mut zone) = question(random);
+    if random.random_bool(0.5) {
+        range = [midnight(range[0]), midnight(range[1] + TimeDelta::days(2))];
+        zone = TENANT_ZONE;
+    }
+    let granularity = if range[1] - range[0] > TimeDelta::days(7) && granularity == "MINUTE" {
+        "HOUR"
+    } else {
+        granularity
+    };
+    let bots = random.random_bool(0.5);
+    let measures = "events eventsByType { type events } pageviews users";
+    let arguments = arguments(range, granularity, zone);
+    let query = format!(
+        "{{ traffic({arguments}, includeBots: {bots}) {{ buckets {{ start end {measures} }} totals {{ {measures} }} provenance {{ lateEvents excludedBots source watermark quarantined }} }} }}"
+    );
+    let answer = app.data(&query).await["traffic"].take();
+
+    let inside = happened.iter().filter(|(at, ..)| holds(range, *at));
+    let (inside, left_out): (Vec<_>, Vec<_>) = inside.partition(|(.., bot)| bots || !bot);
+    assert_eq!(answer["totals"], traffic(&inside), "{query}");
+    let buckets = answer["buckets"].as_array().unwrap();
+    assert_complete(buckets, granularity, zone, &query);
+    for answered in buckets {
+        let key = naive::bucket(start(answered), granularity, zone);
+        let its = |event: &&&Happened| naive::bucket(event.0, granularity, zone) == key;
+        let own: Vec<_> = inside.iter().filter(its).copied().collect();
+        let mut answered = answered.clone();
+        answered
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| name != "start" && name != "end");
+        assert_eq!(answered, traffic(&own), "{key} of {query}");
+    }
+
+    let end = buckets.last().unwrap()["end"].as_str().unwrap();
+    let days = buckets.iter().map(start).all(is_midnight) && is_midnight(end.parse().unwrap());
+    let latest = happened.iter().map(|(at, ..)| *at).max().unwrap();
+    let watermark = answer["provenance"]["watermark"].as_str().unwrap();
+    assert_eq!(watermark.parse::<DateTime<Utc>>().unwrap(), latest);
+    let source = if days {
+        "ROLLUP_AND_USER_DAYS"
+    } else {
+        "ROLLUP_AND_RAW"
+    };
+    assert_eq!(
+        answer["provenance"],
+        json!({
+            "lateEvents": inside.len(), "excludedBots": left_out.len(), "source": source,
+            "watermark": watermark, "quarantined": 0,
+        }),
+        "{query}"
+    );
+    days
 }
 
 #[tokio::test]
 async fn the_traffic_rollup_says_what_the_events_say() {
     let mut random = StdRng::seed_from_u64(2);
     let app = later().await;
-    let happened: Vec<(DateTime<Utc>, &str, String)> = (0..1_500)
-        .map(|_| {
-            let event_type = *["pageview", "purchase", "add_to_cart", "shop:click"]
-                .choose(&mut random)
-                .unwrap();
-            (
-                time(&mut random),
-                event_type,
-                format!("u{}", random.random_range(0..60)),
-            )
-        })
-        .collect();
-    let event = |(at, event_type, user): &(DateTime<Utc>, &str, String)| match *event_type {
-        "pageview" => pageview(user, "/", at.to_rfc3339()),
-        "purchase" => Order::of("mug").by(user).at(at.to_rfc3339()).event(),
-        other => json!({"type": other, "timestamp": at.to_rfc3339(), "userId": user}),
-    };
-    let events: Vec<Value> = happened.iter().map(event).collect();
+    sqlx::query("UPDATE tenant SET timezone = $1")
+        .bind(TENANT_ZONE.name())
+        .execute(&mut app.db.connect().await)
+        .await
+        .unwrap();
+    let happened: Vec<Happened> = (0..1_500).map(|_| happened(&mut random)).collect();
+    let events: Vec<Value> = happened.iter().map(sent).collect();
     for some in events.chunks(400) {
         app.accept(some).await;
     }
-    for _ in 0..60 {
-        let (range, granularity, zone) = question(&mut random);
-        let measures = "events eventsByType { type events } pageviews users";
-        let arguments = arguments(range, granularity, zone);
-        let query = format!(
-            "{{ traffic({arguments}) {{ buckets {{ start end {measures} }} totals {{ {measures} }} provenance {{ lateEvents }} }} }}"
-        );
-        let answer = app.data(&query).await["traffic"].take();
-
-        let measures = |events: &[&(DateTime<Utc>, &str, String)]| {
-            let mut types: BTreeMap<&str, u64> = BTreeMap::new();
-            // A visitor and a user of one name are two.
-            let mut users = BTreeSet::new();
-            for (_, event_type, user) in events {
-                *types.entry(event_type).or_default() += 1;
-                users.insert((*event_type == "pageview", user));
-            }
-            let pageviews = types.get("pageview").copied().unwrap_or_default();
-            let by_type: Vec<Value> = types
-                .iter()
-                .map(|(name, n)| json!({"type": name, "events": n}))
-                .collect();
-            json!({"events": events.len(), "eventsByType": by_type, "pageviews": pageviews, "users": users.len()})
-        };
-        let inside: Vec<_> = happened
-            .iter()
-            .filter(|(at, ..)| holds(range, *at))
-            .collect();
-        assert_eq!(answer["totals"], measures(&inside), "{query}");
-        assert_eq!(answer["provenance"]["lateEvents"], inside.len(), "{query}");
-        let buckets = answer["buckets"].as_array().unwrap();
-        assert_complete(buckets, granularity, zone, &query);
-        for answered in buckets {
-            let key = naive::bucket(start(answered), granularity, zone);
-            let its = |event: &&&(DateTime<Utc>, &str, String)| {
-                naive::bucket(event.0, granularity, zone) == key
-            };
-            let own: Vec<_> = inside.iter().filter(its).copied().collect();
-            let mut answered = answered.clone();
-            answered
-                .as_object_mut()
-                .unwrap()
-                .retain(|name, _| name != "start" && name != "end");
-            assert_eq!(answered, measures(&own), "{key} of {query}");
-        }
+    assert_consistent(&app.db).await;
+    let mut over_days = 0;
+    for _ in 0..80 {
+        over_days += u32::from(check_traffic(&app, &happened, &mut random).await);
     }
+    assert!((10..70).contains(&over_days), "{over_days}");
 }
