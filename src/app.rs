@@ -176,9 +176,8 @@ impl App {
             operations,
             stop,
         } = self;
-        let prepared = CancellationToken::new();
         if role != Role::Api {
-            services.consume(prepared.clone());
+            services.consume(state.readiness.prepared());
         }
         let preparing = prepare(
             home.url().to_owned(),
@@ -188,7 +187,6 @@ impl App {
             services.clock.clone(),
             Arc::clone(&services.memory),
             state.readiness.clone(),
-            prepared,
         );
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
         let operations_router = http::operations_router(state.clone());
@@ -243,14 +241,12 @@ async fn prepare(
     clock: Clock,
     memory: Arc<WriteMemory>,
     readiness: Readiness,
-    prepared: CancellationToken,
 ) {
     while let Err(error) = prepare_once(&url, &config, &db, &clock).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
     readiness.set_prepared();
-    prepared.cancel();
     tracing::info!("ready");
     if role != Role::Api {
         tokio::join!(

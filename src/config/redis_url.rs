@@ -20,7 +20,10 @@ impl RedisUrl {
         let first = nodes
             .first()
             .map_or_else(String::new, |node| node.replace("+cluster://", "://"));
-        let login = match first.rfind('@').or_else(|| first.find("://").map(|at| at + 2)) {
+        let login = match first
+            .rfind('@')
+            .or_else(|| first.find("://").map(|at| at + 2))
+        {
             Some(end) => &first[..=end],
             None => "redis://",
         };

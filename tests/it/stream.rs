@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tidewater::app::Role;
+use tidewater::clock::Clock;
 
 use crate::support::{Order, Redis, TestApp, TestDb, assert_consistent, pageview, services};
 
@@ -89,7 +90,13 @@ async fn what_is_appended_is_acknowledged_and_arrives() {
     batch.extend([again, other, json!({"type": "?"})]);
     let (status, answer) = app.send(&json!(batch)).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    let told = ["durability", "accepted", "duplicates", "conflicts", "rejected"];
+    let told = [
+        "durability",
+        "accepted",
+        "duplicates",
+        "conflicts",
+        "rejected",
+    ];
     // The Redis of all tests keeps nothing. What is a duplicate turns out later.
     assert_eq!(
         told.map(|field| answer[field].clone()),
@@ -107,7 +114,11 @@ async fn what_is_appended_is_acknowledged_and_arrives() {
     for fate in 0..4 {
         counted.push(app.db.number(&format!("{fates}{fate}")).await);
     }
-    assert_eq!(counted[0] + counted[1] + counted[2] + counted[3], 23, "{counted:?}");
+    assert_eq!(
+        counted[0] + counted[1] + counted[2] + counted[3],
+        23,
+        "{counted:?}"
+    );
     assert_eq!((counted[0], counted[3]), (20, 1), "{counted:?}");
     for _ in 0..100 {
         if app.metric("tidewater_stream_lag_entries").await == 0.0 {
@@ -145,9 +156,16 @@ async fn an_event_that_the_database_cannot_store_is_quarantined_alone() {
         let order = Order::of("mug").at(format!("2026-03-01T12:{minute:02}:00Z"));
         order.event()
     };
-    app.accept(&[elsewhere(1), gold, elsewhere(2), elsewhere(3)]).await;
+    app.accept(&[elsewhere(1), gold, elsewhere(2), elsewhere(3)])
+        .await;
     until_stored(&app.db, 4).await;
     let held = format!("SELECT count(*) FROM quarantine WHERE event_id = '{id}'");
+    for _ in 0..200 {
+        if app.db.number(&held).await == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(app.db.number(&held).await, 1);
     let told = "SELECT count(*) FROM receipt, generate_series(21, length(outcomes), 21) AS n
                 WHERE get_byte(outcomes, n - 1) = 4";
@@ -157,12 +175,20 @@ async fn an_event_that_the_database_cannot_store_is_quarantined_alone() {
 #[tokio::test]
 async fn a_changed_number_of_partitions_loses_nothing() {
     let redis = Redis::durable().await;
-    let sender = TestApp::stream(TestDb::migrated().await, &redis.url(), Role::Api, |ingest| {
-        ingest.stream_partitions = 7;
-    })
+    let sender = TestApp::stream(
+        TestDb::migrated().await,
+        &redis.url(),
+        Role::Api,
+        |ingest| {
+            ingest.stream_partitions = 7;
+        },
+    )
     .await;
     let (status, answer) = sender.send(&json!(events(100))).await;
-    assert_eq!((status, &answer["durability"]), (StatusCode::OK, &json!("always")));
+    assert_eq!(
+        (status, &answer["durability"]),
+        (StatusCode::OK, &json!("always"))
+    );
     assert_eq!(streams(&sender.db, &redis).await.len(), 7);
     assert_eq!(sender.db.number("SELECT count(*) FROM event").await, 0);
     sender.stop();
@@ -174,6 +200,21 @@ async fn a_changed_number_of_partitions_loses_nothing() {
     .await;
     app.accept(&events(50)).await;
     until_stored(&app.db, 150).await;
+    until_drained(&app.db, &redis).await;
+    assert_consistent(&app.db).await;
+}
+
+#[tokio::test]
+async fn a_server_that_writes_directly_stores_what_was_left_in_streams() {
+    let redis = Redis::durable().await;
+    let sender = TestApp::stream(TestDb::migrated().await, &redis.url(), Role::Api, |_| ()).await;
+    sender.accept(&events(40)).await;
+    sender.stop();
+    let db = std::sync::Arc::clone(&sender.db);
+    let app = TestApp::on(db, Some(&redis.url()), Clock::System).await;
+    let (_, answer) = app.send(&json!(events(10))).await;
+    assert_eq!(answer["durability"], "committed");
+    until_stored(&app.db, 50).await;
     until_drained(&app.db, &redis).await;
     assert_consistent(&app.db).await;
 }

@@ -240,7 +240,11 @@ async fn store_receipts(
     for Work { batch, .. } in work {
         let (own, others) = rest.split_at(batch.events.len());
         rest = others;
-        let part = batch.events.first().map_or(0, |event| event.position);
+        // No two parts of a batch begin with the same.
+        let events = batch.events.iter().map(|event| event.position);
+        let held = batch.held.iter().map(|held| held.position);
+        let rejected = batch.rejected.iter().map(|refused| refused.position);
+        let part = events.chain(held).chain(rejected).min().unwrap_or(0);
         let part = i32::try_from(part).unwrap_or(i32::MAX);
         rows.insert((batch.id, part), (*batch, own));
     }

@@ -14,7 +14,10 @@ use crate::crash::stored;
 use crate::support::{Redis, TestApp, TestDb, assert_consistent};
 
 /// Sends until it is told to stop; the ids of what was acknowledged, and how often it was not.
-async fn hammer(app: &TestApp, stop: &tokio_util::sync::CancellationToken) -> (HashSet<Uuid>, usize) {
+async fn hammer(
+    app: &TestApp,
+    stop: &tokio_util::sync::CancellationToken,
+) -> (HashSet<Uuid>, usize) {
     let (mut acknowledged, mut refused) = (HashSet::new(), 0);
     while !stop.is_cancelled() {
         let batch = events(50);
@@ -40,7 +43,11 @@ async fn refused_with(app: &TestApp, batch: &Value) -> Value {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));
     let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
     answer["code"].clone()
 }
 

@@ -9,11 +9,11 @@ mod redis;
 mod services;
 mod socket;
 
+pub use self::redis::Redis;
 pub use app::{TestApp, answer, config};
 pub use database::TestDb;
 pub use events::{Order, pageview};
 pub use facts::assert_consistent;
-pub use self::redis::Redis;
 pub use process::{Process, program};
 pub use services::services;
 pub use socket::Subscription;

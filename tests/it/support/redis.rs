@@ -33,7 +33,10 @@ impl Redis {
     pub fn stopped(arguments: &[&str]) -> Self {
         Self {
             port: free_port(),
-            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            arguments: arguments
+                .iter()
+                .map(|&argument| argument.to_owned())
+                .collect(),
             data: tempfile::tempdir().unwrap(),
             child: None,
         }
@@ -53,7 +56,14 @@ impl Redis {
     pub async fn start(&mut self) {
         let start = |program: &str| {
             Command::new(program)
-                .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+                .args([
+                    "--port",
+                    &self.port.to_string(),
+                    "--bind",
+                    "127.0.0.1",
+                    "--save",
+                    "",
+                ])
                 .args(&self.arguments)
                 .arg("--dir")
                 .arg(self.data.path())

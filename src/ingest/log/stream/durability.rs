@@ -30,7 +30,9 @@ pub(super) async fn ask(line: &mut Line, settings: &Settings) -> Result<Found, R
     };
     let refused = match policy {
         _ if settings.allow_volatile => None,
-        FsyncPolicy::None => Some("it persists nothing it must (`appendonly no`, or `appendfsync no`)"),
+        FsyncPolicy::None => {
+            Some("it persists nothing it must (`appendonly no`, or `appendfsync no`)")
+        }
         _ if evicts => Some("it evicts keys when its memory is full (`maxmemory-policy`)"),
         FsyncPolicy::Everysec | FsyncPolicy::Always => None,
     };

@@ -103,7 +103,10 @@ impl Flusher {
         let mut result: Result<Option<String>, RedisError> = self.line.ask(&command).await;
         // The connection may have been closed while nobody used it. It may have been appended all
         // the same: it is the same packet, and stored once.
-        if result.as_ref().is_err_and(RedisError::is_connection_dropped) {
+        if result
+            .as_ref()
+            .is_err_and(RedisError::is_connection_dropped)
+        {
             result = self.line.ask(&command).await;
         }
         self.metrics.stream_append_seconds.record(begun.elapsed());
@@ -117,7 +120,11 @@ impl Flusher {
             Err(error) => {
                 tracing::warn!(%error, partition = self.partition, "Redis did not take events");
                 let is_full = error.code() == Some("OOM");
-                let code = if is_full { Code::Overloaded } else { Code::LogUnavailable };
+                let code = if is_full {
+                    Code::Overloaded
+                } else {
+                    Code::LogUnavailable
+                };
                 Err(code.into())
             }
         }

@@ -180,10 +180,16 @@ impl Keys {
     }
 
     /// Takes over what was given to somebody and not acknowledged for that long.
-    pub(super) fn claim(&self, consumer: &str, idle_millis: u128, count: usize) -> Cmd {
+    pub(super) fn claim(
+        &self,
+        consumer: &str,
+        idle_millis: u128,
+        start: &str,
+        count: usize,
+    ) -> Cmd {
         let mut command = redis::cmd("XAUTOCLAIM");
         command.arg(&self.events).arg(GROUP).arg(consumer);
-        command.arg(idle_millis.to_string()).arg("0-0");
+        command.arg(idle_millis.to_string()).arg(start);
         command.arg("COUNT").arg(count);
         command
     }

@@ -61,15 +61,14 @@ pub(super) struct Look {
 }
 
 /// Looks at one partition.
-pub(super) async fn look(
-    line: &mut Line,
-    keys: &Keys,
-    partition: u16,
-) -> Result<Look, RedisError> {
+pub(super) async fn look(line: &mut Line, keys: &Keys, partition: u16) -> Result<Look, RedisError> {
     type Answer = (bool, u64, u64, i64, i64, String, i64);
     let answer: Answer = line.ask(&keys.look()).await?;
     let (exists, entries, dead, bytes, events, first, now) = answer;
-    let first = first.split('-').next().and_then(|millis| millis.parse().ok());
+    let first = first
+        .split('-')
+        .next()
+        .and_then(|millis| millis.parse().ok());
     let first_millis = first.unwrap_or(now);
     let oldest = Duration::from_millis(u64::try_from(now - first_millis).unwrap_or(0));
     let health = PartitionHealth {
@@ -117,7 +116,7 @@ pub(super) async fn observe(
             Err(error) => {
                 let was_known = state.borrow().found.is_some();
                 if was_known {
-                    tracing::warn!(%error, "Redis is away: no events are taken");
+                    tracing::warn!(%error, "the Redis of the streams is away");
                 }
                 // It may come back as another one.
                 observer.asked = None;

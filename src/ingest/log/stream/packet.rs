@@ -155,10 +155,22 @@ mod tests {
             tenant,
             zone: chrono_tz::Asia::Kathmandu,
             received_at: "2026-03-01T12:00:01.123456789Z".parse().unwrap(),
-            events: vec![Placed { position: 0, what: event }],
-            held: vec![Placed { position: 1, what: held }],
-            rejected: vec![Placed { position: 2, what: refusal.clone() }],
-            warnings: vec![Placed { position: 0, what: refusal }],
+            events: vec![Placed {
+                position: 0,
+                what: event,
+            }],
+            held: vec![Placed {
+                position: 1,
+                what: held,
+            }],
+            rejected: vec![Placed {
+                position: 2,
+                what: refusal.clone(),
+            }],
+            warnings: vec![Placed {
+                position: 0,
+                what: refusal,
+            }],
         }
     }
 
