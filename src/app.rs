@@ -177,9 +177,8 @@ impl App {
             operations,
             stop,
         } = self;
-        let prepared = CancellationToken::new();
         if role != Role::Api {
-            services.consume(prepared.clone());
+            services.consume(state.readiness.prepared());
         }
         let chores = Chores {
             role,
@@ -194,7 +193,6 @@ impl App {
         let readiness = state.readiness.clone();
         let preparing = async move {
             prepare(&url, &config.access, &chores, &readiness).await;
-            prepared.cancel();
             chores.run().await;
         };
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));

@@ -73,19 +73,23 @@ impl Services {
             memory: Arc::clone(&memory),
         };
         let mut writers = JoinSet::new();
-        let (log, consumers) = match mode {
-            IngestMode::Direct => {
-                let log = DirectLog::start(&writer, &metrics, &drain, &mut writers);
-                (Log::Direct(log), None)
+        let (log, consumers) = match (mode, &redis) {
+            (IngestMode::Direct, redis) => {
+                let log = DirectLog::start(&writer, &drain, &mut writers);
+                let left_over = redis.as_ref().map(|redis| {
+                    let ingest = &config.ingest;
+                    Consumers::of_left_over(redis, ingest, writer, &drain, &mut writers)
+                });
+                (Log::Direct(log), left_over.transpose()?)
             }
-            IngestMode::Stream => {
-                let redis = redis.ok_or(StreamError::NoRedis)?;
+            (IngestMode::Stream, Some(redis)) => {
                 let ingest = &config.ingest;
-                let log =
-                    StreamLog::start(&redis, ingest, &db, &metrics, &drain, &mut writers).await?;
+                let starting = StreamLog::start(redis, ingest, &writer, &drain, &mut writers);
+                let log = Box::pin(starting).await?;
                 let consumers = Consumers::new(&log, writer);
                 (Log::Stream(log), Some(consumers))
             }
+            (IngestMode::Stream, None) => return Err(StreamError::NoRedis.into()),
         };
         let ingest = Ingest::new(db.clone(), log, clock.clone(), metrics.clone());
         Ok(Self {

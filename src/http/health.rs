@@ -1,7 +1,5 @@
 //! Is it alive, can it work, and how does it do?
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Json;
@@ -9,6 +7,7 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::State;
 use crate::error::{Code, Problem};
@@ -21,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Readiness {
     reports: Reports,
-    prepared: Arc<AtomicBool>,
+    /// Cancelled once the schema is in place.
+    prepared: CancellationToken,
 }
 
 impl Readiness {
@@ -30,19 +30,25 @@ impl Readiness {
     pub fn new(reports: Reports) -> Self {
         Self {
             reports,
-            prepared: Arc::default(),
+            prepared: CancellationToken::new(),
         }
     }
 
     /// The schema is in place.
     pub fn set_prepared(&self) {
-        self.prepared.store(true, Ordering::Release);
+        self.prepared.cancel();
     }
 
     /// Whether the schema is in place.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
-        self.prepared.load(Ordering::Acquire)
+        self.prepared.is_cancelled()
+    }
+
+    /// Cancelled once the schema is in place: for those who wait for it.
+    #[must_use]
+    pub fn prepared(&self) -> CancellationToken {
+        self.prepared.clone()
     }
 
     async fn check(&self) -> Result<(), Problem> {

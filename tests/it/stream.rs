@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tidewater::app::Role;
+use tidewater::clock::Clock;
 
 use crate::support::{Order, Redis, TestApp, TestDb, assert_consistent, pageview, services};
 
@@ -159,6 +160,12 @@ async fn an_event_that_the_database_cannot_store_is_quarantined_alone() {
         .await;
     until_stored(&app.db, 4).await;
     let held = format!("SELECT count(*) FROM quarantine WHERE event_id = '{id}'");
+    for _ in 0..200 {
+        if app.db.number(&held).await == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert_eq!(app.db.number(&held).await, 1);
     let told = "SELECT count(*) FROM receipt, generate_series(21, length(outcomes), 21) AS n
                 WHERE get_byte(outcomes, n - 1) = 4";
@@ -193,6 +200,21 @@ async fn a_changed_number_of_partitions_loses_nothing() {
     .await;
     app.accept(&events(50)).await;
     until_stored(&app.db, 150).await;
+    until_drained(&app.db, &redis).await;
+    assert_consistent(&app.db).await;
+}
+
+#[tokio::test]
+async fn a_server_that_writes_directly_stores_what_was_left_in_streams() {
+    let redis = Redis::durable().await;
+    let sender = TestApp::stream(TestDb::migrated().await, &redis.url(), Role::Api, |_| ()).await;
+    sender.accept(&events(40)).await;
+    sender.stop();
+    let db = std::sync::Arc::clone(&sender.db);
+    let app = TestApp::on(db, Some(&redis.url()), Clock::System).await;
+    let (_, answer) = app.send(&json!(events(10))).await;
+    assert_eq!(answer["durability"], "committed");
+    until_stored(&app.db, 50).await;
     until_drained(&app.db, &redis).await;
     assert_consistent(&app.db).await;
 }

@@ -17,7 +17,6 @@ use crate::domain::batch::Batch;
 use crate::error::{Code, Problem};
 use crate::ingest::writer::{GATHER, Lot, Writer};
 use crate::storage::StorageError;
-use crate::telemetry::metrics::Metrics;
 
 /// A batch on its way to a writer.
 struct Job {
@@ -55,7 +54,6 @@ impl DirectLog {
     /// Starts the writers; once `drain` is cancelled they store what waits, take no more, and end.
     pub(crate) fn start(
         writer: &Writer,
-        metrics: &Metrics,
         drain: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Self {
@@ -66,7 +64,7 @@ impl DirectLog {
         }
         Self {
             jobs,
-            room: Room::new(metrics),
+            room: Room::new(&writer.metrics),
         }
     }
 

@@ -43,8 +43,7 @@ use super::{Appended, Durability, Health, PATIENCE, Place, Room, Written};
 use crate::config::{FsyncPolicy, IngestConfig, RedisUrl};
 use crate::domain::batch::Batch;
 use crate::error::{Code, Problem};
-use crate::storage::Db;
-use crate::telemetry::metrics::Metrics;
+use crate::ingest::writer::Writer;
 pub use consumer::Consumers;
 use flusher::Waiting;
 use line::{Line, Server};
@@ -83,6 +82,48 @@ struct Settings {
     durability: Option<FsyncPolicy>,
 }
 
+impl Settings {
+    fn new(redis: &RedisUrl, config: &IngestConfig) -> Result<Self, RedisError> {
+        Ok(Self {
+            server: Server::new(redis)?,
+            partitions: config.stream_partitions,
+            max_bytes: config.stream_max_mib * 1024 * 1024 / u64::from(config.stream_partitions),
+            claim_idle: Duration::from_secs(config.stream_claim_seconds),
+            allow_volatile: config.stream_allow_volatile,
+            durability: config.stream_durability,
+        })
+    }
+
+    /// Those of a process that does not append, and stores what others have left.
+    fn left_over(redis: &RedisUrl, config: &IngestConfig) -> Result<Self, RedisError> {
+        Ok(Self {
+            partitions: 0,
+            allow_volatile: true,
+            // No matter what it is, it need not be asked.
+            durability: Some(FsyncPolicy::None),
+            ..Self::new(redis, config)?
+        })
+    }
+}
+
+/// Watches the streams until `drain` is cancelled.
+fn observe(
+    line: Line,
+    settings: &Arc<Settings>,
+    writer: &Writer,
+    drain: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> watch::Receiver<State> {
+    let (sender, state) = watch::channel(State::default());
+    let (db, metrics) = (writer.db.clone(), writer.metrics.clone());
+    let observing = observer::observe(line, Arc::clone(settings), db, metrics, sender);
+    let drain = drain.clone();
+    tasks.spawn(async move {
+        drain.run_until_cancelled_owned(observing).await;
+    });
+    state
+}
+
 /// The log.
 #[derive(Clone)]
 #[allow(
@@ -106,20 +147,11 @@ impl StreamLog {
     pub(crate) async fn start(
         redis: &RedisUrl,
         config: &IngestConfig,
-        db: &Db,
-        metrics: &Metrics,
+        writer: &Writer,
         drain: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, StreamError> {
-        let settings = Settings {
-            server: Server::new(redis)?,
-            partitions: config.stream_partitions,
-            max_bytes: config.stream_max_mib * 1024 * 1024 / u64::from(config.stream_partitions),
-            claim_idle: Duration::from_secs(config.stream_claim_seconds),
-            allow_volatile: config.stream_allow_volatile,
-            durability: config.stream_durability,
-        };
-        let settings = Arc::new(settings);
+        let settings = Settings::new(redis, config)?;
         // A Redis that is away now is asked again later.
         let mut line = Line::new(settings.server.clone(), REDIS_PATIENCE);
         if let Ok(found) = durability::ask(&mut line, &settings).await
@@ -127,33 +159,21 @@ impl StreamLog {
         {
             return Err(StreamError::Volatile(why));
         }
-        let (sender, state) = watch::channel(State::default());
-        let observing = observer::observe(
-            line,
-            Arc::clone(&settings),
-            db.clone(),
-            metrics.clone(),
-            sender,
-        );
-        tasks.spawn({
-            let drain = drain.clone();
-            async move {
-                drain.run_until_cancelled_owned(observing).await;
-            }
-        });
+        let settings = Arc::new(settings);
+        let state = observe(line, &settings, writer, drain, tasks);
         let mut queues = Vec::new();
         for partition in 0..settings.partitions {
             let (queue, waiting) = mpsc::unbounded_channel();
             queues.push(queue);
             let settings = Arc::clone(&settings);
-            let flusher = flusher::Flusher::new(partition, settings, metrics.clone());
+            let flusher = flusher::Flusher::new(partition, settings, writer.metrics.clone());
             tasks.spawn(flusher.run(waiting, state.clone(), drain.clone()));
         }
         Ok(Self {
             settings,
             state,
             queues,
-            room: Room::new(metrics),
+            room: Room::new(&writer.metrics),
         })
     }
 

@@ -40,7 +40,7 @@ async fn cluster() -> Vec<Redis> {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), formed)
+    tokio::time::timeout(Duration::from_mins(1), formed)
         .await
         .expect("no cluster is formed");
     nodes

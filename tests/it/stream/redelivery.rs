@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx;
+use serde_json::json;
 use tidewater::app::Role;
 use uuid::Uuid;
 
@@ -66,6 +67,29 @@ async fn a_packet_that_lies_there_twice_is_stored_once_whenever_it_comes() {
     until_drained(&worker.db, &redis).await;
     assert_eq!(receipts(&worker.db).await, told);
     until_stored(&worker.db, 60).await;
+    assert_consistent(&worker.db).await;
+}
+
+#[tokio::test]
+async fn a_batch_without_a_good_event_is_acknowledged_like_the_others() {
+    let redis = Redis::durable().await;
+    let one = |ingest: &mut tidewater::config::IngestConfig| ingest.stream_partitions = 1;
+    let sender = TestApp::stream(TestDb::migrated().await, &redis.url(), Role::Api, one).await;
+    for _ in 0..2 {
+        let (_, answer) = sender.send(&json!([{"type": "?"}])).await;
+        assert_eq!(answer["rejected"], 1, "{answer}");
+        sender.accept(&events(10)).await;
+    }
+    assert_eq!(lying(&sender.db, &redis).await, 4);
+    let worker = TestApp::stream(Arc::clone(&sender.db), &redis.url(), Role::Worker, one).await;
+    until_drained(&worker.db, &redis).await;
+    until_stored(&worker.db, 20).await;
+    let redelivered = worker.metric("tidewater_stream_redelivered_total").await;
+    assert!(redelivered.abs() < f64::EPSILON, "{redelivered}");
+    let told = worker
+        .db
+        .number("SELECT count(DISTINCT batch_id) FROM receipt");
+    assert_eq!(told.await, 4);
     assert_consistent(&worker.db).await;
 }
 
@@ -168,7 +192,8 @@ async fn what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_goes_on() {
         ]
         .map(|entry| entry.map(str::to_owned))
     );
-    assert!((app.metric("tidewater_stream_dead_total").await - 3.0).abs() < f64::EPSILON);
+    let count = app.metric("tidewater_stream_dead_total").await;
+    assert!((count - 3.0).abs() < f64::EPSILON, "{count}");
     assert_consistent(&app.db).await;
 }
 

@@ -12,9 +12,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::line::Line;
 use super::observer::State;
 use super::partition::Partition;
-use super::{Settings, StreamLog};
+use super::{REDIS_PATIENCE, Settings, StreamError, StreamLog, observe};
+use crate::config::{IngestConfig, RedisUrl};
 use crate::ingest::log::WRITERS;
 use crate::ingest::writer::Writer;
 
@@ -37,6 +39,28 @@ impl Consumers {
             state: log.state.clone(),
             writer,
         }
+    }
+
+    /// Consumers of what processes with streams have left, in one that writes directly: what was
+    /// acknowledged is stored whatever the configuration is now.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub(crate) fn of_left_over(
+        redis: &RedisUrl,
+        config: &IngestConfig,
+        writer: Writer,
+        drain: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, StreamError> {
+        let settings = Arc::new(Settings::left_over(redis, config)?);
+        let line = Line::new(settings.server.clone(), REDIS_PATIENCE);
+        let state = observe(line, &settings, &writer, drain, tasks);
+        Ok(Self {
+            settings,
+            state,
+            writer,
+        })
     }
 
     /// Consumes until it is told to stop; then finishes the transactions at work, acknowledges, and

@@ -1,7 +1,8 @@
 //! The keys of a partition in Redis, and the scripts that change several of them at once.
 //!
 //! The braces make Redis Cluster keep the keys of one partition together; partitions lie anywhere.
-//! Each script is one step: no crash leaves half of it.
+//! Each script is one step: no crash leaves half of it. A script that fails does leave half, so none
+//! may fail: `0 - n`, for `-0` is no number to Redis.
 
 use redis::Cmd;
 
@@ -64,8 +65,8 @@ impl Keys {
             "for i = 2, #ARGV, 3 do
                 redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
                 if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
-                    redis.call('HINCRBY', KEYS[2], 'bytes', '-' .. ARGV[i + 1])
-                    redis.call('HINCRBY', KEYS[2], 'events', '-' .. ARGV[i + 2])
+                    redis.call('HINCRBY', KEYS[2], 'bytes', 0 - ARGV[i + 1])
+                    redis.call('HINCRBY', KEYS[2], 'events', 0 - ARGV[i + 2])
                 end
             end
             if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end",
@@ -88,8 +89,8 @@ impl Keys {
             redis.call('XADD', KEYS[3], '*', unpack(fields))
             redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
             redis.call('XDEL', KEYS[1], ARGV[2])
-            redis.call('HINCRBY', KEYS[2], 'bytes', '-' .. ARGV[3])
-            redis.call('HINCRBY', KEYS[2], 'events', '-' .. ARGV[4])
+            redis.call('HINCRBY', KEYS[2], 'bytes', 0 - ARGV[3])
+            redis.call('HINCRBY', KEYS[2], 'events', 0 - ARGV[4])
             if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end",
         );
         command.arg(GROUP).arg(id).arg(bytes).arg(events).arg(why);
@@ -180,10 +181,16 @@ impl Keys {
     }
 
     /// Takes over what was given to somebody and not acknowledged for that long.
-    pub(super) fn claim(&self, consumer: &str, idle_millis: u128, count: usize) -> Cmd {
+    pub(super) fn claim(
+        &self,
+        consumer: &str,
+        idle_millis: u128,
+        start: &str,
+        count: usize,
+    ) -> Cmd {
         let mut command = redis::cmd("XAUTOCLAIM");
         command.arg(&self.events).arg(GROUP).arg(consumer);
-        command.arg(idle_millis.to_string()).arg("0-0");
+        command.arg(idle_millis.to_string()).arg(start);
         command.arg("COUNT").arg(count);
         command
     }

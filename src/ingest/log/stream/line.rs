@@ -20,13 +20,13 @@ const CONNECT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) enum Server {
     Single(redis::Client),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl Server {
     pub(super) fn new(url: &RedisUrl) -> Result<Self, RedisError> {
         Ok(match url.cluster() {
-            Some(nodes) => Self::Cluster(ClusterClient::new(nodes)?),
+            Some(nodes) => Self::Cluster(Box::new(ClusterClient::new(nodes)?)),
             None => Self::Single(redis::Client::open(url.first())?),
         })
     }
@@ -63,7 +63,7 @@ impl Line {
                 Connection::Cluster(connection) => connection.req_packed_command(command).await,
             }
         };
-        let result = result.await;
+        let result = result.await.and_then(Value::extract_error);
         let value = self.checked(result)?;
         Ok(redis::from_redis_value(value)?)
     }
@@ -74,16 +74,17 @@ impl Line {
             match self.connect().await? {
                 Connection::Single(connection) => {
                     let value = connection.req_packed_command(command).await?;
-                    Ok(vec![value])
+                    Ok(vec![value.extract_error()?])
                 }
                 Connection::Cluster(connection) => {
                     let all = MultipleNodeRoutingInfo::AllMasters;
                     let routing = RoutingInfo::MultiNode((all, None));
                     let answers = connection.route_command(command.clone(), routing).await?;
-                    Ok(match answers {
+                    let answers = match answers.extract_error()? {
                         Value::Map(answers) => answers.into_iter().map(|(_, one)| one).collect(),
                         one => vec![one],
-                    })
+                    };
+                    answers.into_iter().map(Value::extract_error).collect()
                 }
             }
         };

@@ -116,7 +116,7 @@ pub(super) async fn observe(
             Err(error) => {
                 let was_known = state.borrow().found.is_some();
                 if was_known {
-                    tracing::warn!(%error, "Redis is away: no events are taken");
+                    tracing::warn!(%error, "the Redis of the streams is away");
                 }
                 // It may come back as another one.
                 observer.asked = None;

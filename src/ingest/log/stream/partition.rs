@@ -28,6 +28,8 @@ const GATHER_BYTES: usize = 8 * 1024 * 1024;
 /// How long to wait after a failure: longer each time.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Before every entry.
+const START: &str = "0-0";
 /// A packet that no transaction stores though the database works is put aside after so many
 /// deliveries.
 const DELIVERIES: usize = 10;
@@ -81,6 +83,8 @@ pub(super) struct Partition {
     writer: Writer,
     turns: Arc<Semaphore>,
     claimed: Option<Instant>,
+    /// Where to go on looking for what others have left lying.
+    cursor: String,
     kept: Option<Instant>,
 }
 
@@ -102,6 +106,7 @@ impl Partition {
             writer: writer.clone(),
             turns: Arc::clone(turns),
             claimed: None,
+            cursor: START.to_owned(),
             kept: None,
         }
     }
@@ -141,9 +146,16 @@ impl Partition {
         if found.is_empty() {
             return Ok(());
         }
+        let mut gathered = found;
+        let given = Instant::now();
         let turns = Arc::clone(&self.turns);
         let _turn = turns.acquire().await;
-        let mut gathered = found;
+        if given.elapsed() > self.claim_idle {
+            let still = self
+                .renew(gathered.iter().map(|one| one.id.as_str()))
+                .await?;
+            gathered.retain(|one| still.contains(&one.id));
+        }
         let size = |gathered: &[Delivered]| {
             let events: usize = gathered.iter().map(|one| one.events).sum();
             let bytes: usize = gathered.iter().map(|one| one.bytes).sum();
@@ -182,18 +194,23 @@ impl Partition {
             return Ok(Vec::new());
         }
         let idle = self.claim_idle.as_millis();
-        let command = self.keys.claim(&self.consumer, idle, COUNT);
+        let command = self.keys.claim(&self.consumer, idle, &self.cursor, COUNT);
         let reply: Result<StreamAutoClaimReply, RedisError> = self.line.ask(&command).await;
         let claimed = match reply {
             Err(error) if error.code() == Some("NOGROUP") => {
                 self.make_group().await?;
                 Vec::new()
             }
-            reply => reply?.claimed,
+            reply => {
+                let reply = reply?;
+                self.cursor = reply.next_stream_id;
+                reply.claimed
+            }
         };
-        if claimed.is_empty() {
+        if self.cursor == START {
             self.claimed = Some(Instant::now());
-        } else {
+        }
+        if !claimed.is_empty() {
             let count = claimed.len();
             self.writer
                 .metrics
@@ -249,13 +266,18 @@ impl Partition {
             }
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            // Whoever has it in their hands for long must know that it is still theirs.
-            let renewing = self
-                .keys
-                .renew(&self.consumer, open.keys().map(String::as_str));
-            let still: Vec<String> = self.line.ask(&renewing).await?;
+            let still = self.renew(open.keys().map(String::as_str)).await?;
             open.retain(|id, _| still.contains(id));
         }
+    }
+
+    /// Says that we still work on these: whoever has them for long must know that they are still
+    /// theirs. Answers with those that are.
+    async fn renew<'a>(
+        &mut self,
+        ids: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<String>, Trouble> {
+        Ok(self.line.ask(&self.keys.renew(&self.consumer, ids)).await?)
     }
 
     /// Stores what can be stored now; what is to be tried again stays.
