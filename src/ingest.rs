@@ -168,6 +168,8 @@ impl Receipts {
 pub struct Ingest {
     db: Db,
     log: Log,
+    /// For what must be stored, and not only durable, when it is answered.
+    writer: Writer,
     rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
@@ -177,11 +179,13 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(db: Db, log: Log, clock: Clock, metrics: Metrics) -> Self {
+    pub(crate) fn new(log: Log, writer: Writer, clock: Clock) -> Self {
+        let (db, metrics) = (writer.db.clone(), writer.metrics.clone());
         Self {
             rules: RulesCache::new(db.clone(), metrics.clone()),
             db,
             log,
+            writer,
             clock,
             metrics,
             perch: Arc::default(),

@@ -78,7 +78,7 @@ impl Services {
                 let log = DirectLog::start(&writer, &drain, &mut writers);
                 let left_over = redis.as_ref().map(|redis| {
                     let ingest = &config.ingest;
-                    Consumers::of_left_over(redis, ingest, writer, &drain, &mut writers)
+                    Consumers::of_left_over(redis, ingest, writer.clone(), &drain, &mut writers)
                 });
                 (Log::Direct(log), left_over.transpose()?)
             }
@@ -86,12 +86,12 @@ impl Services {
                 let ingest = &config.ingest;
                 let starting = StreamLog::start(redis, ingest, &writer, &drain, &mut writers);
                 let log = Box::pin(starting).await?;
-                let consumers = Consumers::new(&log, writer);
+                let consumers = Consumers::new(&log, writer.clone());
                 (Log::Stream(log), Some(consumers))
             }
             (IngestMode::Stream, None) => return Err(StreamError::NoRedis.into()),
         };
-        let ingest = Ingest::new(db.clone(), log, clock.clone(), metrics.clone());
+        let ingest = Ingest::new(log, writer, clock.clone());
         Ok(Self {
             db,
             clock,

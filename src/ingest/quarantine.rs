@@ -1,6 +1,6 @@
 //! Out of quarantine: held events are stored after all, mended or not, or marked as not wanted.
 //!
-//! A replayed event goes the way of every other: parse, judge, rules, log. It is judged as of the
+//! A replayed event goes the way of every other: parse, judge, rules, writer. It is judged as of the
 //! time it first came, so that clocks are corrected alike, and an event without an id has that of
 //! its row. So a replay that is done again, or was cut off before it was noted down, finds a
 //! duplicate.
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::log::Written;
 use super::parse::parse_one;
 use super::rules::Rules;
+use super::writer::Lot;
 use super::{Ingest, Judged, judge, new_id};
 use crate::domain::batch::{Batch, Placed, Protocol, Refusal};
 use crate::domain::event::Event;
@@ -191,7 +192,8 @@ impl Ingest {
         Ok(results)
     }
 
-    /// Stores events through the log; the answers are in their order.
+    /// Stores events, past any stream: an event may leave quarantine once it is known to be stored,
+    /// and not before. The answers are in their order.
     async fn store_passing(
         &self,
         sender: &Sender,
@@ -217,7 +219,9 @@ impl Ingest {
             let warnings = note.map(|what| Placed { position, what });
             batch.warnings.extend(warnings);
         }
-        Ok(self.log.append(batch).await?.written)
+        let written = self.writer.write(&[&Lot::of(batch)]).await;
+        let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(written.into_iter().flatten().collect())
     }
 
     /// Marks held events as not wanted, the oldest first, [`MAX_AT_ONCE`] at the most; says how
