@@ -60,7 +60,8 @@ fn the_documented_codes_are_the_codes() {
 #[test]
 fn every_table_has_an_entity_or_is_internal() {
     /// Written and read by hand-made SQL alone.
-    const INTERNAL: [&str; 11] = [
+    const INTERNAL: [&str; 12] = [
+        "event_type",
         "idempotency_head",
         "idempotency_page",
         "idempotency_run",
@@ -86,7 +87,8 @@ fn every_table_has_an_entity_or_is_internal() {
             let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric());
             rest[..end.unwrap()].to_owned()
         };
-        rests.map(name).collect()
+        // Partitions are made with a name that is computed.
+        rests.map(name).filter(|name| !name.is_empty()).collect()
     };
     let tables = named_after("migration/src/sql", ".up.sql", "CREATE TABLE ");
     let entities = named_after("src/storage/entity", ".rs", "table_name = ");

@@ -10,6 +10,7 @@
 mod contracts;
 mod crash;
 mod embedded;
+mod health;
 mod identity;
 mod import;
 mod ingest;

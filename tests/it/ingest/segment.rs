@@ -116,7 +116,11 @@ async fn what_rudderstacks_sdk_sends_is_stored() {
     let known = "SELECT external_id, username, email FROM \"user\"";
     assert_eq!(
         rows(&app.db, known).await,
-        json!([{"external_id": "rud-1", "username": "rudi", "email": "r@shop.example"}])
+        json!([
+            {"external_id": "rud-1", "username": "rudi", "email": "r@shop.example"},
+            {"external_id": "rud-anon", "username": null, "email": null},
+            {"external_id": "rud-old", "username": null, "email": null},
+        ])
     );
     let amounts = rows(&app.db, "SELECT amount, currency FROM purchase").await;
     assert_eq!(
@@ -137,6 +141,7 @@ async fn what_posthogs_sdk_sends_is_stored_with_the_key_of_the_body() {
         json!([
             {"external_id": "ph-1", "anonymous": false, "email": "p@shop.example"},
             {"external_id": "ph-anon", "anonymous": true, "email": null},
+            {"external_id": "ph-old", "anonymous": true, "email": null},
         ])
     );
     let again = send(&app, "/batch/", "application/json", POSTHOG).await;

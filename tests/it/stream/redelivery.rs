@@ -77,7 +77,7 @@ async fn a_batch_without_a_good_event_is_acknowledged_like_the_others() {
     let sender = TestApp::stream(TestDb::migrated().await, &redis.url(), Role::Api, one).await;
     for _ in 0..2 {
         let (_, answer) = sender.send(&json!([{"type": "?"}])).await;
-        assert_eq!(answer["rejected"], 1, "{answer}");
+        assert_eq!(answer["quarantined"], 1, "{answer}");
         sender.accept(&events(10)).await;
     }
     assert_eq!(lying(&sender.db, &redis).await, 4);

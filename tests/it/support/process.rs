@@ -15,6 +15,8 @@ pub fn program() -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TIDEWATER_BOOTSTRAP_KEY", KEY)
+        // Tests count events.
+        .env("TIDEWATER_CANARY_SECONDS", "0")
         .env("TIDEWATER_POSTGRES_DIR", &services().postgres_dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
