@@ -1,7 +1,9 @@
 //! Who: API keys and what they open. How much (quotas) will stand beside it.
 //!
 //! A key is looked up by its SHA-256 and remembered for [`MEMORY`], so that a revoked key is
-//! refused within that time in every process. It may import storage.
+//! refused within that time in every process. While the database is away, a key that was good is
+//! good for [`STALE`] longer: else a log that can do without the database for a while could not be
+//! written to. It may import storage.
 
 pub mod keys;
 
@@ -21,6 +23,8 @@ use crate::storage::{Db, StorageError};
 
 /// How long a key, or that there is no such key, is remembered.
 const MEMORY: Duration = Duration::from_secs(5);
+/// How long a key is good for after its last look-up, while the database cannot be asked.
+const STALE: Duration = Duration::from_hours(1);
 const REMEMBERED: u64 = 10_000;
 
 /// What a key may do.
@@ -90,17 +94,25 @@ type Hash = [u8; 32];
 pub struct Access {
     db: Db,
     known: Cache<Hash, Option<Arc<Identity>>>,
+    /// What was found last.
+    stale: Cache<Hash, Arc<Identity>>,
 }
 
 impl Access {
     /// An access that asks this database.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(MEMORY)
-            .build();
-        Self { db, known }
+        Self {
+            db,
+            known: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(MEMORY)
+                .build(),
+            stale: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(STALE)
+                .build(),
+        }
     }
 
     /// Who holds this secret.
@@ -109,9 +121,24 @@ impl Access {
     /// [`Code::UnknownKey`], or that the database is away.
     pub async fn identify(&self, secret: &str) -> Result<Arc<Identity>, Problem> {
         let hash = hash(secret);
-        let found = self.known.try_get_with(hash, self.look_up(hash)).await;
+        let found = self.known.try_get_with(hash, self.find(hash)).await;
         let found = found.map_err(|error: Arc<StorageError>| Problem::from((*error).clone()))?;
         found.ok_or_else(|| Code::UnknownKey.into())
+    }
+
+    async fn find(&self, hash: Hash) -> Result<Option<Arc<Identity>>, StorageError> {
+        let found = self.look_up(hash).await;
+        match &found {
+            Ok(Some(identity)) => self.stale.insert(hash, Arc::clone(identity)).await,
+            Ok(None) => self.stale.invalidate(&hash).await,
+            Err(StorageError::Unavailable(_)) => {
+                if let Some(identity) = self.stale.get(&hash).await {
+                    return Ok(Some(identity));
+                }
+            }
+            Err(_) => {}
+        }
+        found
     }
 
     async fn look_up(&self, hash: Hash) -> Result<Option<Arc<Identity>>, StorageError> {

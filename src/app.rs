@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
 use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::ingest::log::stream::StreamError;
 use crate::ingest::{Ingest, canary};
 use crate::jobs;
 use crate::realtime::hub::LiveHub;
@@ -36,7 +37,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub enum Role {
     /// Serves the API.
     Api,
-    /// Runs the jobs.
+    /// Runs the jobs, and stores what lies in the streams.
     Worker,
     /// Both.
     All,
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The URL of Redis.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
+    /// The Redis that is to keep events.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// An address to listen on.
     #[error("cannot listen on {address} ({error}); choose another address with {variable}")]
     Listen {
@@ -106,8 +110,8 @@ impl App {
         };
         let home = Home::own(&config).await?;
         let stop = CancellationToken::new();
-        let redis_url = config.database.redis_url();
-        let services = Services::build(home.url(), redis_url, clock).await?;
+        let mode = config.ingest_mode();
+        let services = Services::build(home.url(), &config, mode, clock).await?;
         let Services {
             db,
             clock,
@@ -167,12 +171,16 @@ impl App {
             role,
             config,
             home,
-            services,
+            mut services,
             state,
             api,
             operations,
             stop,
         } = self;
+        let prepared = CancellationToken::new();
+        if role != Role::Api {
+            services.consume(prepared.clone());
+        }
         let chores = Chores {
             role,
             config: config.ingest.clone(),
@@ -186,6 +194,7 @@ impl App {
         let readiness = state.readiness.clone();
         let preparing = async move {
             prepare(&url, &config.access, &chores, &readiness).await;
+            prepared.cancel();
             chores.run().await;
         };
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));

@@ -13,6 +13,7 @@ pub mod load;
 mod migrate;
 mod schema;
 mod serve;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Run the server: the API and the background jobs.
     Serve(serve::Serve),
+    /// Run the background jobs and store what lies in the streams, without the API.
+    Worker,
     /// Bring the database's schema up or down, or show where it stands.
     Migrate(migrate::Migrate),
     /// Store orders or events from a file; a second run of the same file changes nothing.
@@ -64,6 +67,7 @@ pub async fn run() -> ExitCode {
     }
     let result = match command {
         Command::Serve(command) => command.run(config).await,
+        Command::Worker => worker::run(config).await,
         Command::Migrate(command) => command.run(config).await,
         Command::Import(command) => command.run(config).await,
         Command::Demo(command) => command.run().await,

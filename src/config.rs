@@ -10,6 +10,7 @@ mod database;
 mod http;
 mod ingest;
 mod logs;
+mod redis_url;
 mod secret;
 
 use clap::Args;
@@ -17,8 +18,9 @@ use clap::Args;
 pub use access::AccessConfig;
 pub use database::DatabaseConfig;
 pub use http::HttpConfig;
-pub use ingest::IngestConfig;
+pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
 pub use logs::LogConfig;
+pub use redis_url::RedisUrl;
 pub use secret::Secret;
 
 /// Everything that can be set.
@@ -33,10 +35,24 @@ pub struct Config {
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessConfig,
-    /// What is kept, and how long.
+    /// How events are taken.
     #[command(flatten)]
     pub ingest: IngestConfig,
     /// What is logged.
     #[command(flatten)]
     pub logs: LogConfig,
+}
+
+impl Config {
+    /// When events are acknowledged.
+    #[must_use]
+    pub fn ingest_mode(&self) -> IngestMode {
+        let has_redis = self.database.redis_url().is_some();
+        let default = if has_redis {
+            IngestMode::Stream
+        } else {
+            IngestMode::Direct
+        };
+        self.ingest.mode.unwrap_or(default)
+    }
 }

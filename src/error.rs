@@ -92,6 +92,8 @@ codes! {
     // The server.
     Overloaded "overloaded" 503 "The server has as much as it can hold. Send it again later.";
     Unavailable "unavailable" 503 "The database cannot be reached. Nothing of this request was acknowledged; send it again later.";
+    LogUnavailable "log_unavailable" 503 "The event log cannot be reached. Nothing of this request was acknowledged; send it again later.";
+    LogNotDurable "log_not_durable" 503 "The event log would not keep what it is given, so nothing of this request was acknowledged. Its operator has to mend this.";
     ShuttingDown "shutting_down" 503 "The server is stopping. Send it again later.";
     Internal "internal" 500 "Something failed on our side; the log knows more.";
 }
@@ -108,7 +110,8 @@ impl Code {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Overloaded | Self::ShuttingDown => Some(Duration::from_secs(1)),
-            Self::Unavailable => Some(Duration::from_secs(2)),
+            Self::Unavailable | Self::LogUnavailable => Some(Duration::from_secs(2)),
+            Self::LogNotDurable => Some(Duration::from_mins(1)),
             _ => None,
         }
     }

@@ -1,7 +1,8 @@
 //! Events in: parse → validate → log → store → publish.
 //!
 //! [`parse`] tells fields apart, [`validate`] judges them, [`log`] makes them durable. Each event
-//! is judged on its own: the good ones of a batch are kept. The answer is given after the commit.
+//! is judged on its own: the good ones of a batch are kept. The answer is given when they are
+//! durable: committed, or appended to a stream that [`writer`] stores from.
 //! HTTP, GraphQL and `tidewater import` all come through [`Ingest::take`]. It may import storage
 //! and realtime.
 
@@ -32,11 +33,12 @@ use crate::error::{Code, Problem};
 use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
 use canary::{Flight, Perch};
-use log::{DirectLog, Written};
+use log::{Appended, Durability, Log, Written};
 use parse::Draft;
 use rules::RulesCache;
 
 pub use judge::{Judged, Kept, Rejection, SentId, judge};
+pub(crate) use writer::Writer;
 
 /// How many events a batch may hold.
 pub const MAX_EVENTS: usize = 2_500;
@@ -140,6 +142,8 @@ impl Receipt {
 pub struct Receipts {
     /// Names the batch in logs.
     pub batch_id: Uuid,
+    /// What "accepted" is worth.
+    pub durability: Durability,
     /// In the order of the events.
     pub receipts: Vec<Receipt>,
 }
@@ -163,7 +167,7 @@ impl Receipts {
 )]
 pub struct Ingest {
     db: Db,
-    log: DirectLog,
+    log: Log,
     rules: RulesCache,
     clock: Clock,
     metrics: Metrics,
@@ -173,7 +177,7 @@ pub struct Ingest {
 impl Ingest {
     /// An ingest that writes to `log`.
     #[must_use]
-    pub fn new(db: Db, log: DirectLog, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(db: Db, log: Log, clock: Clock, metrics: Metrics) -> Self {
         Self {
             rules: RulesCache::new(db.clone(), metrics.clone()),
             db,
@@ -188,6 +192,12 @@ impl Ingest {
     #[must_use]
     pub fn latest_flight(&self) -> Option<Flight> {
         self.perch.latest()
+    }
+
+    /// How the log does.
+    #[must_use]
+    pub fn log_health(&self) -> log::Health {
+        self.log.health()
     }
 
     /// Judges and stores a batch; returns when what is accepted is durable.
@@ -239,7 +249,11 @@ impl Ingest {
                 }
             }
         }
-        let mut written = self.log.append(batch).await?.into_iter();
+        let Appended {
+            written,
+            durability,
+        } = self.log.append(batch).await?;
+        let mut written = written.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
             Ok((id, warning)) => {
                 let written = written.next().expect("the log answers for each event");
@@ -249,10 +263,17 @@ impl Ingest {
         });
         let receipts = Receipts {
             batch_id,
+            durability,
             receipts: receipts.collect(),
         };
         self.count(&receipts);
         Ok(receipts)
+    }
+
+    /// The log that it writes to.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     fn count(&self, receipts: &Receipts) {
@@ -260,7 +281,6 @@ impl Ingest {
             (&self.metrics.events_accepted, Status::Accepted),
             (&self.metrics.events_duplicate, Status::Duplicate),
             (&self.metrics.events_conflict, Status::Conflict),
-            (&self.metrics.events_rejected, Status::Quarantined),
             (&self.metrics.events_quarantined, Status::Quarantined),
             (&self.metrics.events_rejected, Status::Rejected),
         ] {

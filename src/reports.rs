@@ -5,11 +5,13 @@
 //! [`Reports`].
 
 pub mod catalogue;
+pub mod ingest;
 pub mod provenance;
 pub mod records;
 pub mod restatements;
 pub mod sales;
 pub mod traffic;
+pub mod user_agents;
 
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;

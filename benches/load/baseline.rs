@@ -9,100 +9,136 @@ use futures_util::TryStreamExt;
 use sea_orm::sqlx::{Connection, PgConnection, query_scalar};
 use tokio::process::{Child, Command};
 
+use crate::bodies::Round;
 use crate::server::{Server, free_port, run, wait_for};
 
 /// Set: this process is the bare server, and this is its address.
 pub const BARE_SERVER: &str = "TIDEWATER_BARE_SERVER";
 
-const TABLES: [&str; 3] = ["event", "pageview", "purchase"];
-/// Rows of one event's table in one COPY.
-const ROWS: i64 = 5_000;
+const TABLES: [&str; 3] = ["event", "purchase", "refund"];
+/// Events of a transaction.
+const EVENTS: i64 = 10_000;
 
-/// Copies all rows of the last round into tables of the same shape with their primary key alone,
-/// over two connections, 5,000 events a transaction; answers events a second.
-pub async fn copy_all(server: &Server) -> f64 {
-    let mut connection = PgConnection::connect(&server.database_url)
-        .await
-        .expect("PostgreSQL answers");
-    let mut chunks: Vec<Vec<(&str, Bytes)>> = Vec::new();
-    let events: i64 = query_scalar("SELECT count(*) FROM event")
-        .fetch_one(&mut connection)
-        .await
-        .expect("a count");
-    for table in TABLES {
-        run(
-            &mut connection,
-            &format!("DROP TABLE IF EXISTS raw_{table}"),
-        )
-        .await;
-        run(
-            &mut connection,
-            &format!("CREATE TABLE raw_{table} (LIKE {table} INCLUDING DEFAULTS)"),
-        )
-        .await;
-        let key = match table {
-            "pageview" => ", pageview_id",
-            "purchase" => ", purchase_id",
-            _ => "",
-        };
+/// The rows of one transaction: each table's as PostgreSQL itself writes them in binary.
+type Piece = Vec<(&'static str, Bytes)>;
+
+/// What a round stored, encoded.
+#[derive(Clone)]
+pub struct Rows {
+    events: i64,
+    pieces: Vec<Piece>,
+}
+
+/// Tables like those of the facts: the same columns, keys, indexes and partitions.
+pub struct Copies {
+    database_url: String,
+    connections: usize,
+}
+
+impl Copies {
+    /// Empty ones, to be filled over so many connections.
+    pub async fn new(server: &Server, connections: usize) -> Self {
+        let mut connection = connect(&server.database_url).await;
+        for table in TABLES {
+            let copy = format!("copy{connections}_{table}");
+            let statements = [
+                format!(
+                    "CREATE TABLE {copy} (LIKE {table} INCLUDING ALL) PARTITION BY RANGE (timestamp)"
+                ),
+                // One partition takes them all, as that of the month does.
+                format!(
+                    "CREATE TABLE {copy}_now PARTITION OF {copy} FOR VALUES FROM (MINVALUE) TO (MAXVALUE)"
+                ),
+            ];
+            for statement in statements {
+                run(&mut connection, &statement).await;
+            }
+        }
+        Self {
+            database_url: server.database_url.clone(),
+            connections,
+        }
+    }
+
+    /// Reads what a round stored, in the order in which it was stored.
+    pub async fn take(&self, round: &Round) -> Rows {
+        let mut connection = connect(&self.database_url).await;
+        let (from, to) = (round.from.to_rfc3339(), round.to.to_rfc3339());
         run(
             &mut connection,
             &format!(
-                "ALTER TABLE raw_{table} ADD PRIMARY KEY (tenant_id, timestamp, event_id{key})"
+                "CREATE TEMPORARY TABLE piece AS \
+                 SELECT event_id, timestamp, (row_number() OVER (ORDER BY tableoid, ctid) - 1) / {EVENTS} AS piece \
+                 FROM event WHERE timestamp >= '{from}' AND timestamp < '{to}'"
             ),
         )
         .await;
-    }
-    run(&mut connection, "DROP TABLE IF EXISTS piece").await;
-    run(&mut connection, "CREATE TEMPORARY TABLE piece AS SELECT event_id, timestamp, (row_number() OVER (ORDER BY timestamp) - 1) / 5000 AS piece FROM event").await;
-    run(&mut connection, "CREATE INDEX ON piece (piece)").await;
-    run(&mut connection, "ANALYZE piece").await;
-    for piece in 0..(events + ROWS - 1) / ROWS {
-        let mut chunk = Vec::new();
-        for table in TABLES {
-            let select = format!(
-                "COPY (SELECT t.* FROM piece JOIN {table} AS t USING (timestamp, event_id) WHERE piece = {piece} ORDER BY timestamp, event_id) TO STDOUT (FORMAT binary)"
-            );
-            let parts: Vec<Bytes> = connection
-                .copy_out_raw(&select)
-                .await
-                .expect("a copy")
-                .try_collect()
-                .await
-                .expect("a whole copy");
-            chunk.push((table, Bytes::from(parts.concat())));
+        run(&mut connection, "CREATE INDEX ON piece (piece)").await;
+        run(&mut connection, "ANALYZE piece").await;
+        let events: i64 = query_scalar("SELECT count(*) FROM piece")
+            .fetch_one(&mut connection)
+            .await
+            .expect("a count");
+        assert_eq!(events, i64::from(round.events()), "the round's rows");
+        let mut pieces = Vec::new();
+        for piece in 0..(events + EVENTS - 1) / EVENTS {
+            let mut tables = Vec::new();
+            for table in TABLES {
+                let select = format!(
+                    "COPY (SELECT t.* FROM piece JOIN {table} AS t USING (timestamp, event_id) \
+                     WHERE piece = {piece} ORDER BY t.tableoid, t.ctid) TO STDOUT (FORMAT binary)"
+                );
+                let parts: Vec<Bytes> = connection
+                    .copy_out_raw(&select)
+                    .await
+                    .expect("a copy")
+                    .try_collect()
+                    .await
+                    .expect("a whole copy");
+                tables.push((table, Bytes::from(parts.concat())));
+            }
+            pieces.push(tables);
         }
-        chunks.push(chunk);
+        Rows { events, pieces }
     }
-    // The next round begins with empty tables, as this one did.
-    run(
-        &mut connection,
-        "TRUNCATE event, pageview, purchase, idempotency_key",
-    )
-    .await;
-    let second_half = chunks.split_off(chunks.len() / 2);
-    let begun = Instant::now();
-    tokio::join!(
-        copy_chunks(&server.database_url, chunks),
-        copy_chunks(&server.database_url, second_half),
-    );
-    events as f64 / begun.elapsed().as_secs_f64()
+
+    /// Copies rows in, a transaction for each piece; answers events a second.
+    pub async fn copy(&self, rows: Rows) -> f64 {
+        let share = rows.pieces.len().div_ceil(self.connections);
+        let mut pieces = rows.pieces.into_iter();
+        let mut shares = Vec::new();
+        for _ in 0..self.connections {
+            let connection = connect(&self.database_url).await;
+            let own: Vec<Piece> = pieces.by_ref().take(share).collect();
+            shares.push((connection, own));
+        }
+        let begun = Instant::now();
+        let copying = shares
+            .into_iter()
+            .map(|(connection, own)| tokio::spawn(copy_pieces(connection, self.connections, own)));
+        for copied in futures_util::future::join_all(copying).await {
+            copied.expect("rows are good");
+        }
+        rows.events as f64 / begun.elapsed().as_secs_f64()
+    }
 }
 
-async fn copy_chunks(database_url: &str, chunks: Vec<Vec<(&str, Bytes)>>) {
-    let mut connection = PgConnection::connect(database_url)
-        .await
-        .expect("PostgreSQL answers");
-    for chunk in chunks {
+async fn copy_pieces(mut connection: PgConnection, connections: usize, pieces: Vec<Piece>) {
+    for piece in pieces {
         let mut transaction = connection.begin().await.expect("a transaction");
-        for (table, rows) in chunk {
-            let statement = format!("COPY raw_{table} FROM STDIN (FORMAT binary)");
+        for (table, rows) in piece {
+            let statement = format!("COPY copy{connections}_{table} FROM STDIN (FORMAT binary)");
             let mut copy = transaction.copy_in_raw(&statement).await.expect("a copy");
             copy.send(rows).await.expect("rows go in");
             copy.finish().await.expect("rows are good");
         }
         transaction.commit().await.expect("a commit");
     }
+}
+
+async fn connect(database_url: &str) -> PgConnection {
+    let connection = PgConnection::connect(database_url).await;
+    connection.expect("PostgreSQL answers")
 }
 
 /// A bare axum route as a process of its own.

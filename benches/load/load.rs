@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::{Client, RequestBuilder};
 
@@ -18,33 +19,50 @@ impl Timing {
 
     /// The latency that so many per cent stay under, in milliseconds.
     pub fn percentile(&self, percent: usize) -> f64 {
-        let at = (self.sorted.len() * percent / 100).min(self.sorted.len() - 1);
-        self.sorted[at].as_secs_f64() * 1_000.0
+        percentile(&self.sorted, percent)
     }
+}
+
+/// Of sorted times, the one that so many per cent stay under, in milliseconds.
+pub fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len() - 1);
+    sorted[at].as_secs_f64() * 1_000.0
 }
 
 /// Sends requests, so many at a time; each must succeed.
 pub async fn load(requests: impl IntoIterator<Item = RequestBuilder>, at_a_time: usize) -> Timing {
+    load_with(requests, at_a_time, |_| ()).await.0
+}
+
+/// The same, and reads the answers.
+pub async fn load_with<A>(
+    requests: impl IntoIterator<Item = RequestBuilder>,
+    at_a_time: usize,
+    read: impl Fn(Bytes) -> A,
+) -> (Timing, Vec<A>) {
     let begun = Instant::now();
+    let read = &read;
     let sending = requests.into_iter().map(async |request| {
         let begun = Instant::now();
         let answer = request.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
-        let _ = answer.bytes().await.expect("a whole answer");
-        begun.elapsed()
+        let body = answer.bytes().await.expect("a whole answer");
+        (begun.elapsed(), read(body))
     });
-    let mut sorted: Vec<Duration> = futures_util::stream::iter(sending)
+    let ended: Vec<(Duration, A)> = futures_util::stream::iter(sending)
         .buffer_unordered(at_a_time)
         .collect()
         .await;
     let whole = begun.elapsed();
+    let (mut sorted, answers): (Vec<Duration>, Vec<A>) = ended.into_iter().unzip();
     sorted.sort_unstable();
-    Timing { whole, sorted }
+    (Timing { whole, sorted }, answers)
 }
 
 /// A client that keeps its connections.
 pub fn client() -> Client {
-    Client::builder().no_proxy().build().expect("a client")
+    let builder = Client::builder().no_proxy().no_gzip();
+    builder.build().expect("a client")
 }
 
 /// The middle one.

@@ -1,6 +1,9 @@
 //! Load on a whole server: the real program as a process of its own, over HTTP, with durable
 //! commits, on the PostgreSQL of `make services`. Every figure stands beside a raw baseline from
-//! the same run. `make bench` runs it; it ends by itself after about two minutes.
+//! the same run.
+//!
+//! `cargo bench --bench load` measures all but what takes long; with names of modes, those:
+//! `cargo bench --bench load -- ingest latency`. The next mode: a file and a line in [`MODES`].
 
 #![allow(
     missing_docs,
@@ -10,10 +13,54 @@
 )]
 
 mod baseline;
+mod bodies;
+mod curve;
 mod ingest;
+mod latency;
 mod load;
+mod memory;
+mod process;
 mod questions;
 mod server;
+mod visible;
+
+use std::time::Duration;
+
+/// Each mode, whether it is measured without being named, and what it measures.
+const MODES: [(&str, bool, &str); 8] = [
+    (
+        "ingest",
+        true,
+        "events a second, against a binary COPY of the same rows",
+    ),
+    ("duplicates", true, "the same with 1 % of events sent again"),
+    (
+        "ids",
+        true,
+        "the same with random and with time-ordered ids",
+    ),
+    (
+        "latency",
+        true,
+        "from due to committed and answered, at half the maximum",
+    ),
+    (
+        "visible",
+        true,
+        "from a POST to a number in `sales`, at half the maximum",
+    ),
+    (
+        "memory",
+        true,
+        "what the server holds, idle and at full rate",
+    ),
+    ("questions", true, "how long questions take"),
+    (
+        "curve",
+        false,
+        "the cost of an event as the tables grow; --minutes limits it (60)",
+    ),
+];
 
 #[tokio::main]
 async fn main() {
@@ -21,8 +68,40 @@ async fn main() {
         baseline::serve_bare().await;
         return;
     }
-    let server = server::Server::start().await;
-    ingest::run(&server).await;
-    questions::run(&server).await;
-    server.stop().await;
+    let mut named = Vec::new();
+    let mut minutes = 60;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Cargo's own.
+            "--bench" => {}
+            "--minutes" => {
+                let number = arguments.next().and_then(|number| number.parse().ok());
+                minutes = number.expect("--minutes takes a whole number");
+            }
+            name if MODES.iter().any(|(mode, ..)| *mode == name) => named.push(argument),
+            other => {
+                for (mode, _, what) in MODES {
+                    eprintln!("{mode:<12}{what}");
+                }
+                panic!("there is no mode `{other}`");
+            }
+        }
+    }
+    for (mode, by_default, what) in MODES {
+        if !named.iter().any(|name| name == mode) && !(named.is_empty() && by_default) {
+            continue;
+        }
+        println!("\n{mode}: {what}\n");
+        match mode {
+            "ingest" => ingest::run().await,
+            "duplicates" => ingest::duplicates().await,
+            "ids" => ingest::ids().await,
+            "latency" => latency::run().await,
+            "visible" => visible::run().await,
+            "memory" => memory::run().await,
+            "questions" => questions::run().await,
+            _ => curve::run(Duration::from_secs(60 * minutes)).await,
+        }
+    }
 }

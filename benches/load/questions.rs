@@ -12,13 +12,15 @@ const REQUESTS: usize = 20_000;
 const CLIENTS: usize = 32;
 const ROUNDS: usize = 3;
 
-pub async fn run(server: &Server) {
+pub async fn run() {
+    let server = Server::start().await;
     server.import_cdnow().await;
     for granularity in ["TOTAL", "MONTH", "DAY"] {
-        sales(server, granularity, "").await;
+        sales(&server, granularity, "").await;
     }
-    sales(server, "MONTH", " buyers").await;
-    small(server).await;
+    sales(&server, "MONTH", " buyers").await;
+    small(&server).await;
+    server.stop().await;
 }
 
 /// One after the other.

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 pub const KEY: &str = "a-key-for-load-0123456789";
@@ -61,6 +62,36 @@ impl Server {
             cdnow: find("TIDEWATER_TEST_CDNOW_DIR"),
             child,
         }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the server runs")
+    }
+
+    /// Lets what was written before not be paid for by what is measured next.
+    pub async fn settle(&self) {
+        let connection = PgConnection::connect(&self.database_url).await;
+        run(&mut connection.expect("PostgreSQL answers"), "CHECKPOINT").await;
+    }
+
+    /// Runs `tidewater load` against it; the report.
+    pub async fn load(&self, arguments: &str) -> Value {
+        let output = self.loading(arguments).output().await;
+        let output = output.expect("the program starts");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("a report")
+    }
+
+    /// `tidewater load` against it, not begun.
+    pub fn loading(&self, arguments: &str) -> Command {
+        let mut command = program(&self.database_url);
+        command
+            .args(["load", &self.url, "--key", KEY, "--json"])
+            .args(arguments.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// Imports CDNOW's whole log with the program.

@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 11] = [
+const STEPS: [(&str, &str, &str); 12] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -32,6 +32,7 @@ const STEPS: [(&str, &str, &str); 11] = [
     step!("m0009_identity"),
     step!("m0010_intake"),
     step!("m0011_stream"),
+    step!("m0012_classification"),
 ];
 
 /// Runs [`STEPS`].

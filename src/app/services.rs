@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DRAIN, StartError};
 use crate::clock::Clock;
-use crate::config::Secret;
-use crate::ingest::Ingest;
-use crate::ingest::log::DirectLog;
+use crate::config::{Config, IngestMode};
+use crate::ingest::log::stream::{Consumers, StreamError};
+use crate::ingest::log::{DirectLog, Log, StreamLog};
+use crate::ingest::{Ingest, Writer};
 use crate::realtime::bus::Bus;
 use crate::storage::Db;
 use crate::storage::writes::WriteMemory;
@@ -38,29 +39,54 @@ pub struct Services {
     /// Ends what carries the bus.
     stop: CancellationToken,
     writers: JoinSet<()>,
+    /// What stores from the streams, where there are some.
+    consumers: Option<Consumers>,
 }
 
 impl Services {
-    /// Wires them; nothing is connected until it is needed.
+    /// Wires them. Nothing is connected until it is needed, but for a look at the Redis that is to
+    /// keep events.
     ///
     /// # Errors
-    /// When a URL cannot be read.
+    /// When a URL cannot be read, or the Redis would lose events.
     pub async fn build(
         url: &str,
-        redis_url: Option<&Secret>,
+        config: &Config,
+        mode: IngestMode,
         clock: Clock,
     ) -> Result<Self, StartError> {
         let stop = CancellationToken::new();
         let metrics = Metrics::default();
         let statement_seconds = metrics.read_statement_seconds.clone();
         let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
-        let bus = match redis_url {
-            Some(url) => Bus::redis(url.reveal(), db.clone(), metrics.clone(), stop.clone())?,
+        let redis = config.database.redis_url();
+        let bus = match &redis {
+            Some(url) => Bus::redis(url.first(), db.clone(), metrics.clone(), stop.clone())?,
             None => Bus::local(metrics.clone()),
         };
         let drain = CancellationToken::new();
-        let memory = Arc::default();
-        let (log, writers) = DirectLog::start(&db, &bus, &metrics, &memory, &drain);
+        let memory: Arc<WriteMemory> = Arc::default();
+        let writer = Writer {
+            db: db.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            memory: Arc::clone(&memory),
+        };
+        let mut writers = JoinSet::new();
+        let (log, consumers) = match mode {
+            IngestMode::Direct => {
+                let log = DirectLog::start(&writer, &metrics, &drain, &mut writers);
+                (Log::Direct(log), None)
+            }
+            IngestMode::Stream => {
+                let redis = redis.ok_or(StreamError::NoRedis)?;
+                let ingest = &config.ingest;
+                let log =
+                    StreamLog::start(&redis, ingest, &db, &metrics, &drain, &mut writers).await?;
+                let consumers = Consumers::new(&log, writer);
+                (Log::Stream(log), Some(consumers))
+            }
+        };
         let ingest = Ingest::new(db.clone(), log, clock.clone(), metrics.clone());
         Ok(Self {
             db,
@@ -72,7 +98,21 @@ impl Services {
             drain,
             stop,
             writers,
+            consumers,
         })
+    }
+
+    /// Stores what lies in the streams, if there are some, from the moment that `ready` is
+    /// cancelled.
+    pub fn consume(&mut self, ready: CancellationToken) {
+        if let Some(consumers) = self.consumers.take() {
+            let drain = self.drain.clone();
+            self.writers.spawn(async move {
+                if drain.run_until_cancelled(ready.cancelled()).await.is_some() {
+                    consumers.run(drain).await;
+                }
+            });
+        }
     }
 
     /// Waits until everything taken is stored, and disconnects.

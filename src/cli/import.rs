@@ -23,7 +23,7 @@ use super::{Failure, stop_signal};
 use crate::access::{keys, sender};
 use crate::app::{Home, Services};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, IngestMode};
 use crate::domain::tenant::Sender;
 use crate::ingest::parse::parse_batch;
 use crate::ingest::{Ingest, Receipts, Status};
@@ -89,8 +89,8 @@ impl Import {
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         schema::up(url).await?;
-        let redis_url = config.database.redis_url();
-        let services = Services::build(url, redis_url, Clock::System).await?;
+        // What becomes of each line is told: that is known after the commit.
+        let services = Services::build(url, config, IngestMode::Direct, Clock::System).await?;
         let tenant = keys::ensure_tenant(&services.db, &self.tenant).await?;
         let ingest = services.ingest.clone();
         let sender = sender(&tenant)?;

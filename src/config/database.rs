@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Secret;
+use super::{RedisUrl, Secret};
 
 /// PostgreSQL and Redis.
 #[derive(Args, Clone, Debug)]
@@ -21,8 +21,10 @@ pub struct DatabaseConfig {
     )]
     pub database_url: Option<Secret>,
 
-    /// Redis, as redis://:password@host:port. It carries live updates between the processes of
-    /// one installation. Unset: the process stands alone and needs none.
+    /// Redis, as redis://:password@host:port; several nodes of a Redis Cluster after commas, or
+    /// one with redis+cluster://. It keeps the stream that events go through to the database, and
+    /// carries live updates between the processes of one installation. Unset: the process stands
+    /// alone and needs none.
     #[arg(
         global = true,
         long,
@@ -62,7 +64,8 @@ impl DatabaseConfig {
 
     /// Redis, unless it is set to nothing.
     #[must_use]
-    pub fn redis_url(&self) -> Option<&Secret> {
-        self.redis_url.as_ref().filter(|url| !url.is_empty())
+    pub fn redis_url(&self) -> Option<RedisUrl> {
+        let url = self.redis_url.as_ref().filter(|url| !url.is_empty())?;
+        Some(RedisUrl::read(url))
     }
 }

@@ -195,6 +195,18 @@ fn next_period(day: NaiveDate, granularity: Granularity) -> NaiveDate {
     }
 }
 
+/// The day that an instant lies in, in this zone.
+#[must_use]
+pub fn day_of(at: DateTime<Utc>, zone: Tz) -> TimeRange {
+    let day = local(at, zone).date();
+    let from = start_of_day(day, zone);
+    TimeRange {
+        // Where the clock went back over midnight, the day that `at` reads may have ended before it.
+        from: from.min(floor_minute(at)),
+        to: next_start(at, Granularity::Day, zone),
+    }
+}
+
 /// The days that buckets with these bounds begin on, and the one after the last, if each bound is
 /// the beginning of a day in this zone. Then an instant is in a bucket exactly if its day is.
 #[must_use]

@@ -7,11 +7,14 @@ use async_graphql::{Context, MergedObject, Object, Result};
 use super::context::ContextExt;
 use super::types::ingest::{EventInput, IngestPayload};
 use super::types::product::{ProductInput, PutProductsPayload};
+use super::types::range::TimeRangeInput;
+use super::types::user_agent::ReclassifyPayload;
 use crate::access::Scope;
 use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_EVENTS;
 use crate::ingest::parse::parse_one;
+use crate::reports::user_agents::Reclassification;
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
@@ -53,5 +56,27 @@ impl ShopMutations {
             .put_products(identity.tenant, identity.currency, drafts)
             .await?;
         Ok(PutProductsPayload { stored })
+    }
+
+    /// Says of a user agent whether it is a bot, whatever the list of bots says: of its events to
+    /// come, and of those that are stored, in a range or all. The reports change with them.
+    async fn reclassify_user_agent(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The whole text, as in `userAgents`.")] user_agent: String,
+        bot: bool,
+        #[graphql(desc = "Of the stored events to change; all if absent.")] range: Option<
+            TimeRangeInput,
+        >,
+    ) -> Result<ReclassifyPayload> {
+        let identity = ctx.identity(Scope::Admin)?;
+        let saying = Reclassification {
+            tenant: identity.tenant,
+            user_agent: &user_agent,
+            bot,
+        };
+        let range = range.map(TryInto::try_into).transpose()?;
+        let done = ctx.reports().reclassify(saying, identity.timezone, range);
+        Ok(done.await?.into())
     }
 }

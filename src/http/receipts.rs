@@ -41,6 +41,7 @@ impl Detail {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer {
     batch_id: Uuid,
+    durability: &'static str,
     #[serde(flatten)]
     counts: Counts,
     receipts: Vec<ReceiptAnswer>,
@@ -150,6 +151,7 @@ impl Answer {
     pub(super) fn new(receipts: Receipts, names: Names, detail: Detail) -> Self {
         let counts = Counts::of(&receipts);
         let batch_id = receipts.batch_id;
+        let durability = receipts.durability.name();
         let receipts = match detail {
             Detail::All => {
                 let all = receipts.receipts.into_iter().zip(names);
@@ -165,6 +167,7 @@ impl Answer {
         };
         Self {
             batch_id,
+            durability,
             counts,
             receipts,
         }

@@ -177,6 +177,12 @@ impl Ingest {
         for (n, written) in places.into_iter().zip(written) {
             results[n].became(written);
         }
+        let accepted = results
+            .iter()
+            .filter(|one| one.status == ReplayStatus::Accepted);
+        self.metrics
+            .events_accepted
+            .increment(accepted.count() as u64);
         let stored = results.iter().filter(|one| one.status.is_stored());
         let stored: Vec<Uuid> = stored.map(|one| one.quarantine_id).collect();
         let count = stored.len() as u64;
@@ -211,7 +217,7 @@ impl Ingest {
             let warnings = note.map(|what| Placed { position, what });
             batch.warnings.extend(warnings);
         }
-        self.log.append(batch).await
+        Ok(self.log.append(batch).await?.written)
     }
 
     /// Marks held events as not wanted, the oldest first, [`MAX_AT_ONCE`] at the most; says how

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::log::Durability;
 use super::{Ingest, Receipt, Receipts, Status};
 use crate::domain::batch::Fate;
 use crate::domain::tenant::TenantId;
@@ -30,6 +31,7 @@ impl Ingest {
         });
         Ok(Some(Receipts {
             batch_id,
+            durability: Durability::Committed,
             receipts: receipts.collect(),
         }))
     }

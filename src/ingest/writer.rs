@@ -1,151 +1,148 @@
-//! Takes whatever waits, stores it in one transaction, answers everyone in it.
+//! Stores batches, for the log that is PostgreSQL and for the workers of the streams alike.
 //!
-//! While a transaction commits, the next batches gather, so the busier the server the larger its
-//! transactions. An event that the database cannot store is found by halving and goes to quarantine
-//! alone.
+//! All that is given is stored in one transaction; what cannot be is found by halving, and an event
+//! that the database cannot store goes to quarantine alone.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
-use super::log::{Job, Written};
+use super::log::Written;
 use super::poison;
 use crate::domain::batch::Batch;
-use crate::error::Problem;
 use crate::realtime::bus::{Bus, Committed};
-use crate::storage::writes::{Outcome, Stored, Work, WriteMemory, store};
+use crate::storage::writes::{Outcome, Stored, StreamEntry, Work, WriteMemory, store};
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::Metrics;
 
 /// How many events a transaction gathers before it begins; the last batch may go over.
-const GATHER: usize = 10_000;
+pub(super) const GATHER: usize = 10_000;
 /// How often a transaction is tried that lost against another one.
 const ATTEMPTS: u32 = 5;
 /// How long a transaction may take in all.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One of the tasks that write.
-pub(super) struct Writer {
-    pub(super) db: Db,
-    pub(super) bus: Bus,
-    pub(super) metrics: Metrics,
-    pub(super) memory: Arc<WriteMemory>,
-    pub(super) drain: CancellationToken,
+/// What is stored as one.
+#[derive(Clone, Debug)]
+pub(crate) struct Lot {
+    /// One batch, or those that were packed together.
+    pub(super) batches: Vec<Batch>,
+    /// Where it lies, if it comes from a stream.
+    pub(super) entry: Option<StreamEntry>,
 }
 
-/// Writes until it is told to drain and nothing is left.
-pub(super) async fn run(writer: Writer, jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>) {
-    loop {
-        let gathered = gather(&mut *jobs.lock().await, &writer.drain).await;
-        if gathered.is_empty() {
-            return;
+impl Lot {
+    /// A batch that lies nowhere else.
+    pub(super) fn of(batch: Batch) -> Self {
+        Self {
+            batches: vec![batch],
+            entry: None,
         }
-        // A batch that trips over a mistake of ours must not take the writer with it: its senders
-        // hear of an internal error, since their answers are dropped, and the next one is written.
-        let writing = AssertUnwindSafe(writer.write(gathered)).catch_unwind();
-        if writing.await.is_err() {
-            tracing::error!("a writer panicked; its batch was not stored");
-        }
+    }
+
+    /// How many events it has.
+    pub(super) fn events(&self) -> usize {
+        self.batches.iter().map(|batch| batch.events.len()).sum()
+    }
+
+    fn work(&self) -> impl Iterator<Item = Work<'_>> {
+        let entry = self.entry.as_ref();
+        self.batches.iter().map(move |batch| Work { batch, entry })
+    }
+
+    /// Cuts it in two; nothing if there is one event in it, or none. The place goes with the second
+    /// half, which is stored last: until then the whole is not stored.
+    fn halve(&mut self) -> Option<Self> {
+        let batches = if self.batches.len() > 1 {
+            self.batches.split_off(self.batches.len() / 2)
+        } else {
+            let batch = self.batches.first_mut()?;
+            if batch.events.len() < 2 {
+                return None;
+            }
+            vec![Batch {
+                events: batch.events.split_off(batch.events.len() / 2),
+                held: Vec::new(),
+                rejected: Vec::new(),
+                warnings: Vec::new(),
+                ..*batch
+            }]
+        };
+        let entry = self.entry.take();
+        Some(Self { batches, entry })
     }
 }
 
-impl Job {
-    /// Tells the sender; it may have gone, and what is stored stays stored.
-    fn answer(self, written: Result<Vec<Written>, StorageError>) {
-        let answer = written.map_err(|error| match error {
-            // Not the sender's question took too long, but our statement.
-            StorageError::Timeout(text) => StorageError::Unavailable(text).into(),
-            other => Problem::from(other),
-        });
-        let _ = self.answer.send(answer);
-    }
-}
-
-/// Waits for a batch and takes those behind it too.
-async fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, drain: &CancellationToken) -> Vec<Job> {
-    let mut gathered = Vec::new();
-    let mut events = 0;
-    let mut next = match drain.run_until_cancelled(jobs.recv()).await {
-        Some(next) => next,
-        None => {
-            jobs.close();
-            jobs.try_recv().ok()
-        }
-    };
-    while let Some(job) = next {
-        events += job.batch.events.len();
-        gathered.push(job);
-        if events >= GATHER {
-            break;
-        }
-        next = jobs.try_recv().ok();
-    }
-    gathered
+/// What it takes to store.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    pub(crate) db: Db,
+    pub(crate) bus: Bus,
+    pub(crate) metrics: Metrics,
+    pub(crate) memory: Arc<WriteMemory>,
 }
 
 impl Writer {
-    async fn write(&self, jobs: Vec<Job>) {
-        let batches: Vec<&Batch> = jobs.iter().map(|job| &job.batch).collect();
-        match self.store_with_retries(&batches).await {
+    /// Stores all of them; what became of each.
+    pub(super) async fn write(&self, lots: &[&Lot]) -> Vec<Result<Vec<Written>, StorageError>> {
+        let work: Vec<Work<'_>> = lots.iter().flat_map(|lot| lot.work()).collect();
+        match self.store_with_retries(&work).await {
             Ok(stored) => {
                 let mut outcomes = self.publish(stored).into_iter();
-                for job in jobs {
-                    let own = outcomes.by_ref().take(job.batch.events.len());
-                    let own = own.map(Written::from).collect();
-                    job.answer(Ok(own));
-                }
+                let own = |lot: &&Lot| {
+                    let own = outcomes.by_ref().take(lot.events());
+                    Ok(own.map(Written::from).collect())
+                };
+                lots.iter().map(own).collect()
             }
             Err(error @ StorageError::Unavailable(_)) => {
                 self.may_have_committed();
-                for job in jobs {
-                    job.answer(Err(error.clone()));
-                }
+                lots.iter().map(|_| Err(error.clone())).collect()
             }
             // One batch, or one event, is to blame for what happened to all.
             Err(_) => {
-                for job in jobs {
-                    let written = self.store_alone(&job.batch).await;
-                    job.answer(written);
+                let mut results = Vec::with_capacity(lots.len());
+                for lot in lots {
+                    let result = self.store_alone(lot).await;
+                    if result.is_err() {
+                        self.may_have_committed();
+                    }
+                    results.push(result);
                 }
+                results
             }
         }
     }
 
-    /// Stores everything of a batch that can be stored.
-    async fn store_alone(&self, batch: &Batch) -> Result<Vec<Written>, StorageError> {
-        let mut written = Vec::with_capacity(batch.events.len());
-        let mut open = vec![batch.clone()];
+    /// Stores everything of it that can be stored.
+    async fn store_alone(&self, lot: &Lot) -> Result<Vec<Written>, StorageError> {
+        let mut written = Vec::with_capacity(lot.events());
+        let mut open = vec![lot.clone()];
         while let Some(mut part) = open.pop() {
-            match self.store_with_retries(&[&part]).await {
+            let work: Vec<Work<'_>> = part.work().collect();
+            match self.store_with_retries(&work).await {
                 Ok(stored) => written.extend(self.publish(stored).into_iter().map(Written::from)),
-                Err(StorageError::Rejected(error)) if part.events.len() == 1 => {
-                    let event = part.events.remove(0);
-                    tracing::warn!(%error, event_id = %event.what.id, "event quarantined");
-                    part.held.push(poison::held(&part, event));
-                    written.push(Written::Held);
-                    let stored = self.store_with_retries(&[&part]).await?;
-                    self.publish(stored);
-                }
-                Err(StorageError::Rejected(_)) if !part.events.is_empty() => {
-                    let middle = part.events.len() / 2;
-                    let rest = Batch {
-                        events: part.events.split_off(middle),
-                        held: Vec::new(),
-                        rejected: Vec::new(),
-                        warnings: Vec::new(),
-                        ..part
+                Err(StorageError::Rejected(error)) => {
+                    if let Some(rest) = part.halve() {
+                        open.extend([rest, part]);
+                        continue;
+                    }
+                    let Some(batch) = part.batches.first_mut() else {
+                        return Err(StorageError::Rejected(error));
                     };
-                    open.extend([rest, part]);
+                    let Some(event) = batch.events.pop() else {
+                        return Err(StorageError::Rejected(error));
+                    };
+                    tracing::warn!(%error, event_id = %event.what.id, "event quarantined");
+                    batch.held.push(poison::held(batch, event));
+                    let work: Vec<Work<'_>> = part.work().collect();
+                    let stored = self.store_with_retries(&work).await?;
+                    self.publish(stored);
+                    self.metrics.stored_held.increment(1);
+                    written.push(Written::Held);
                 }
-                Err(error) => {
-                    self.may_have_committed();
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
         Ok(written)
@@ -156,16 +153,12 @@ impl Writer {
         self.bus.gap();
     }
 
-    async fn store_with_retries(&self, batches: &[&Batch]) -> Result<Stored, StorageError> {
-        let work: Vec<Work<'_>> = batches
-            .iter()
-            .map(|batch| Work { batch, entry: None })
-            .collect();
+    async fn store_with_retries(&self, work: &[Work<'_>]) -> Result<Stored, StorageError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let begun = Instant::now();
-            let result = timeout(TRANSACTION_TIMEOUT, store(&self.db, &self.memory, &work))
+            let result = timeout(TRANSACTION_TIMEOUT, store(&self.db, &self.memory, work))
                 .await
                 .unwrap_or_else(|_| {
                     Err(StorageError::Unavailable(
@@ -190,11 +183,28 @@ impl Writer {
         }
     }
 
-    /// Tells everyone what was sold; gives the outcomes back.
+    /// Counts, and tells everyone what was sold; gives the outcomes back.
     fn publish(&self, stored: Stored) -> Vec<Outcome> {
-        self.metrics
+        let metrics = &self.metrics;
+        metrics
             .identity_refused
             .increment(stored.ids_not_joined as u64);
+        metrics
+            .ingest_collisions
+            .increment(stored.collisions as u64);
+        metrics.ingest_commit_seconds.record(stored.commit);
+        #[allow(clippy::cast_precision_loss, reason = "a transaction is small")]
+        metrics
+            .ingest_transaction_events
+            .record(stored.outcomes.len() as f64);
+        for (counter, outcome) in [
+            (&metrics.stored_accepted, Outcome::Accepted),
+            (&metrics.stored_duplicate, Outcome::Duplicate),
+            (&metrics.stored_conflict, Outcome::Conflict),
+        ] {
+            let count = stored.outcomes.iter().filter(|one| **one == outcome);
+            counter.increment(count.count() as u64);
+        }
         if !stored.sales.is_empty() {
             self.bus.publish(Committed {
                 transaction_id: stored.transaction_id,

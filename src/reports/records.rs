@@ -18,10 +18,28 @@ pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
 pub use crate::storage::queries::records::RecordFilter;
 pub use crate::storage::queries::related::EventPlace;
 
+/// Which records of a list.
+pub trait Filter: Clone + Send + Sync + 'static {
+    /// The ids of whose records, if it is narrowed to them.
+    fn user_ids(&mut self) -> Option<&mut Vec<Uuid>>;
+}
+
+impl Filter for RecordFilter {
+    fn user_ids(&mut self) -> Option<&mut Vec<Uuid>> {
+        self.user_ids.as_mut()
+    }
+}
+
+impl Filter for QuarantineFilter {
+    fn user_ids(&mut self) -> Option<&mut Vec<Uuid>> {
+        None
+    }
+}
+
 /// A kind of record that is listed.
 pub trait Listed: Paged {
     /// Which of them.
-    type Filter: Clone + Send + Sync + 'static;
+    type Filter: Filter;
 
     /// Every record that passes the filter.
     fn select(tenant: TenantId, filter: &Self::Filter) -> records::Selection<Self>;
@@ -67,6 +85,14 @@ impl Listed for user::Entity {
     }
 }
 
+impl Listed for user_agent::Entity {
+    type Filter = RecordFilter;
+
+    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
+        records::user_agents(tenant, filter)
+    }
+}
+
 impl Listed for product::Entity {
     type Filter = RecordFilter;
 
@@ -101,7 +127,7 @@ impl Reports {
         if !cursors.all(|place| E::fits(place)) {
             return Err(Code::InvalidCursor.into());
         }
-        let select = E::select(tenant, filter);
+        let select = E::select(tenant, &self.widened(tenant, filter).await?);
         Ok(page::page(self.db.reads(), select, request).await?)
     }
 
@@ -117,7 +143,17 @@ impl Reports {
     where
         E::Model: Sync,
     {
-        Ok(page::count(self.db.reads(), E::select(tenant, filter)).await?)
+        let select = E::select(tenant, &self.widened(tenant, filter).await?);
+        Ok(page::count(self.db.reads(), select).await?)
+    }
+
+    /// The same filter, of all ids of the users whom its ids stand for.
+    async fn widened<F: Filter>(&self, tenant: TenantId, filter: &F) -> Result<F, StorageError> {
+        let mut filter = filter.clone();
+        if let Some(ids) = filter.user_ids() {
+            *ids = identity::members(self.db.reads(), tenant, ids).await?;
+        }
+        Ok(filter)
     }
 
     /// The event that its sender calls so.

@@ -4,6 +4,7 @@ pub mod buyers;
 pub mod event_schemas;
 pub mod identity;
 pub mod installation;
+pub mod intake;
 pub mod keys;
 pub mod live_sales;
 pub mod page;

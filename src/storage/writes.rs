@@ -14,7 +14,10 @@
 //! their keys, so that two writers wait for each other but never in a circle. The lock on the log
 //! comes last but for the rollups, whose rows all writers share anyway.
 
+pub mod bots;
+mod classified;
 mod copy;
+pub mod entries;
 pub mod event_schemas;
 mod facts;
 mod idempotency;
@@ -39,6 +42,7 @@ use super::{Db, StorageError};
 use crate::domain::batch::Batch;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
+use classified::Classified;
 use idempotency::log::{self, Claim};
 use idempotency::memory::{Ids, Verdict};
 use idempotency::{Entry, seal};
@@ -60,6 +64,8 @@ const LATE_AFTER: Duration = Duration::minutes(5);
 struct Incoming<'a> {
     batch: &'a Batch,
     event: &'a Event,
+    /// As the list of bots says, or someone who knows better.
+    bot: bool,
 }
 
 impl Incoming<'_> {
@@ -140,6 +146,7 @@ pub struct WriteMemory {
     spans: KnownSpans,
     users: SeenUsers,
     days: SeenDays,
+    classified: Classified,
     intake: intake::Seen,
     ids: Ids,
 }
@@ -149,6 +156,7 @@ impl WriteMemory {
         self.spans.forget();
         self.users.forget();
         self.days.forget();
+        self.classified.forget();
         self.intake.forget();
         self.ids.forget();
     }
@@ -192,16 +200,7 @@ async fn store_until_settled(
     memory: &WriteMemory,
     work: &[Work<'_>],
 ) -> Result<Stored, StorageError> {
-    let incoming: Vec<Incoming<'_>> = work
-        .iter()
-        .flat_map(|Work { batch, .. }| {
-            let events = batch.events.iter();
-            events.map(|event| Incoming {
-                batch,
-                event: &event.what,
-            })
-        })
-        .collect();
+    let mut incoming = incoming(memory, work);
     memory
         .spans
         .ensure(db.writes(), &spans(work, &incoming))
@@ -219,6 +218,11 @@ async fn store_until_settled(
                 });
             }
             Ok(Attempt::Collided) => {}
+            Ok(Attempt::Classified) => {
+                memory.days.forget();
+                memory.classified.load(db.writes()).await?;
+                incoming = self::incoming(memory, work);
+            }
             Err(StorageError::Exists(_)) if collisions > 0 => {
                 facts::find(db.writes(), &incoming, &mut stored_before).await?;
             }
@@ -230,6 +234,19 @@ async fn store_until_settled(
     Err(StorageError::Retry(
         "others were faster each time".to_owned(),
     ))
+}
+
+/// The events of batches, one after the other.
+fn incoming<'a>(memory: &WriteMemory, work: &[Work<'a>]) -> Vec<Incoming<'a>> {
+    let of_batch = |Work { batch, .. }: &Work<'a>| {
+        let batch: &'a Batch = batch;
+        batch.events.iter().map(move |event| Incoming {
+            batch,
+            event: &event.what,
+            bot: memory.classified.is_bot(batch.tenant, &event.what),
+        })
+    };
+    work.iter().flat_map(of_batch).collect()
 }
 
 fn spans(work: &[Work<'_>], incoming: &[Incoming<'_>]) -> BTreeSet<Span> {
@@ -250,6 +267,8 @@ enum Attempt {
     Committed(Stored),
     /// Another process claimed one of the ids in the meantime.
     Collided,
+    /// Something was said of user agents in the meantime.
+    Classified,
 }
 
 async fn attempt(
@@ -307,6 +326,10 @@ async fn attempt(
             transaction.rollback().await?;
             return Ok(Attempt::Collided);
         };
+        if !memory.classified.is_current(segment.classifications) {
+            transaction.rollback().await?;
+            return Ok(Attempt::Classified);
+        }
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }

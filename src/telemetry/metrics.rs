@@ -3,10 +3,10 @@
 //! They are registered with a recorder of their own, not a global one, so that several servers in
 //! one process (the tests) do not mix their numbers.
 
+use std::sync::Arc;
+
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$label:literal = $value:literal])?,)+) => {
@@ -15,11 +15,11 @@ macro_rules! metrics {
         #[allow(missing_debug_implementations, reason = "handles have nothing to show")]
         pub struct Metrics {
             $($(#[doc = $help])+ pub $field: $kind,)+
-            handle: PrometheusHandle,
+            recorder: Arc<PrometheusRecorder>,
         }
 
         impl Metrics {
-            fn register(recorder: &PrometheusRecorder) -> Self {
+            fn register(recorder: Arc<PrometheusRecorder>) -> Self {
                 let metadata = Metadata::new("tidewater", Level::INFO, None);
                 Self {
                     $($field: {
@@ -27,7 +27,7 @@ macro_rules! metrics {
                         metrics!(@describe $kind recorder, $name, concat!($($help),+));
                         metrics!(@register $kind recorder, &Key::from_parts($name, labels), &metadata)
                     },)+
-                    handle: recorder.handle(),
+                    recorder,
                 }
             }
         }
@@ -69,8 +69,6 @@ metrics! {
     quarantine_expired_discarded: Counter = "tidewater_quarantine_expired_total" ["state" = "discarded"],
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
-    /// Events that a transaction stored.
-    ingest_transaction_events: Histogram = "tidewater_ingest_transaction_events",
     /// How long the commit at the end of a transaction took, in seconds.
     ingest_commit_seconds: Histogram = "tidewater_ingest_commit_seconds",
     /// Transactions begun again because another process had claimed one of their ids.
@@ -79,6 +77,22 @@ metrics! {
     ingest_canary_seconds: Histogram = "tidewater_ingest_canary_seconds",
     /// Seconds since the newest event that is stored was received, of all tenants.
     ingest_watermark_age_seconds: Gauge = "tidewater_ingest_watermark_age_seconds",
+    /// How many events each transaction stored or found stored.
+    ingest_transaction_events: Histogram = "tidewater_ingest_transaction_events",
+    /// Events by what the database made of them; what senders were told is another count.
+    stored_accepted: Counter = "tidewater_ingest_stored_total" ["status" = "accepted"],
+    /// Events by what the database made of them; what senders were told is another count.
+    stored_duplicate: Counter = "tidewater_ingest_stored_total" ["status" = "duplicate"],
+    /// Events by what the database made of them; what senders were told is another count.
+    stored_conflict: Counter = "tidewater_ingest_stored_total" ["status" = "conflict"],
+    /// Events by what the database made of them; what senders were told is another count.
+    stored_held: Counter = "tidewater_ingest_stored_total" ["status" = "quarantined"],
+    /// Appends to a stream, and how long each took, in seconds.
+    stream_append_seconds: Histogram = "tidewater_stream_append_seconds",
+    /// Packets that were taken over from a worker that had not finished them.
+    stream_redelivered: Counter = "tidewater_stream_redelivered_total",
+    /// Packets that could not be stored and were put aside.
+    stream_dead: Counter = "tidewater_stream_dead_total",
     /// Transactions that failed and were tried again, split or given up.
     ingest_failures: Counter = "tidewater_ingest_failures_total",
     /// Links of two ids that were left out because they would have made too large a user.
@@ -110,24 +124,75 @@ impl Default for Metrics {
         let seconds = [
             0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
         ];
+        let events = [
+            1.0, 10.0, 100.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 20_000.0,
+        ];
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
             .and_then(|builder| {
-                let events = Matcher::Suffix("_transaction_events".to_owned());
-                builder
-                    .set_buckets_for_metric(events, &[1.0, 10.0, 100.0, 1e3, 2.5e3, 5e3, 1e4, 2e4])
+                builder.set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &events)
             })
             .expect("the buckets are not empty")
             .build_recorder();
-        Self::register(&recorder)
+        Self::register(Arc::new(recorder))
     }
 }
 
+/// Gauges of one partition of the stream.
+#[allow(missing_debug_implementations, reason = "handles have nothing to show")]
+pub struct PartitionGauges {
+    /// Packets in it.
+    pub entries: Gauge,
+    /// Events in it.
+    pub events: Gauge,
+    /// Bytes in it.
+    pub bytes: Gauge,
+    /// How long the oldest packet has been in it.
+    pub seconds: Gauge,
+    /// Packets that lie aside.
+    pub dead: Gauge,
+}
+
 impl Metrics {
+    /// The gauges of a partition.
+    #[must_use]
+    pub fn stream_partition(&self, partition: u16) -> PartitionGauges {
+        let metadata = Metadata::new("tidewater", Level::INFO, None);
+        let gauge = |name: &'static str, help: &'static str| {
+            self.recorder.describe_gauge(name.into(), None, help.into());
+            let labels = vec![Label::new("partition", partition.to_string())];
+            let key = Key::from_parts(name, labels);
+            self.recorder.register_gauge(&key, &metadata)
+        };
+        PartitionGauges {
+            entries: gauge(
+                "tidewater_stream_lag_entries",
+                "Packets of a stream that are acknowledged and not stored.",
+            ),
+            events: gauge(
+                "tidewater_stream_lag_events",
+                "Events of a stream that are acknowledged and not stored.",
+            ),
+            bytes: gauge(
+                "tidewater_stream_lag_bytes",
+                "Bytes of a stream that are acknowledged and not stored.",
+            ),
+            seconds: gauge(
+                "tidewater_stream_lag_seconds",
+                "How long the oldest packet of a stream has waited to be stored.",
+            ),
+            dead: gauge(
+                "tidewater_stream_dead_entries",
+                "Packets of a stream that could not be stored and lie aside.",
+            ),
+        }
+    }
+
     /// Everything in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
-        self.handle.render()
+        let handle = self.recorder.handle();
+        handle.run_upkeep();
+        handle.render()
     }
 }

@@ -91,7 +91,8 @@ fn start_senders(server: &watch::Receiver<Server>, once: bool) -> JoinSet<Vec<Uu
         .collect()
 }
 
-async fn stored(db: &TestDb) -> HashSet<Uuid> {
+/// The ids of all events that are stored.
+pub async fn stored(db: &TestDb) -> HashSet<Uuid> {
     let ids: Vec<Uuid> = sqlx::query_scalar("SELECT event_id FROM event")
         .fetch_all(&mut db.connect().await)
         .await
@@ -103,8 +104,19 @@ async fn stored(db: &TestDb) -> HashSet<Uuid> {
 async fn what_is_acknowledged_is_stored_exactly_once_however_often_the_server_is_killed() {
     let db = TestDb::migrated().await;
     let url = db.url();
-    let variables = [("DATABASE_URL", url.as_str())];
-    let mut process = Process::serve(&variables).await;
+    let (process, all) = kill_while_sending(&[("DATABASE_URL", url.as_str())]).await;
+    assert!(
+        stored(&db).await == all,
+        "what is stored is not what was acknowledged"
+    );
+    assert_consistent(&db).await;
+    assert!(process.terminate().await);
+}
+
+/// Kills servers with these variables while shops send to them, each batch until it is
+/// acknowledged: the last server, and the ids of all events.
+pub async fn kill_while_sending(variables: &[(&str, &str)]) -> (Process, HashSet<Uuid>) {
+    let mut process = Process::serve(variables).await;
     let (tell, server) = watch::channel(Server {
         url: process.url.clone(),
         wanted: true,
@@ -113,7 +125,7 @@ async fn what_is_acknowledged_is_stored_exactly_once_however_often_the_server_is
     for _ in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(rand::random_range(50..500))).await;
         process.kill().await;
-        process = Process::serve(&variables).await;
+        process = Process::serve(variables).await;
         tell.send_modify(|server| server.url.clone_from(&process.url));
     }
     tell.send_modify(|server| server.wanted = false);
@@ -122,12 +134,7 @@ async fn what_is_acknowledged_is_stored_exactly_once_however_often_the_server_is
     // Each batch was sent until it was acknowledged: nothing else may be there.
     let all: HashSet<Uuid> = acknowledged.iter().copied().collect();
     assert!(all.len() == acknowledged.len() && all.len() >= SENDERS * 40);
-    assert!(
-        stored(&db).await == all,
-        "what is stored is not what was acknowledged"
-    );
-    assert_consistent(&db).await;
-    assert!(process.terminate().await);
+    (process, all)
 }
 
 #[tokio::test]

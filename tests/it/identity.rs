@@ -26,7 +26,8 @@ fn visitor(name: &str) -> Uuid {
 /// A visitor tells who they are, some minutes after noon.
 fn identify(user: &str, visitor: &str, minute: u32) -> Value {
     json!({
-        "type": "identify", "timestamp": format!("2026-03-01T12:{minute:02}:00Z"),
+        "eventId": Uuid::new_v4(), "type": "identify",
+        "timestamp": format!("2026-03-01T12:{minute:02}:00Z"),
         "userId": user, "anonymousId": visitor,
     })
 }
@@ -34,9 +35,18 @@ fn identify(user: &str, visitor: &str, minute: u32) -> Value {
 /// The shop says that two known users are one.
 fn alias(user: &str, previous: &str) -> Value {
     json!({
-        "type": "alias", "timestamp": "2026-03-01T13:00:00Z",
-        "userId": user, "previousId": previous,
+        "eventId": Uuid::new_v4(), "type": "alias", "timestamp": "2026-03-01T13:00:00Z",
+        "userId": user, "previousUserId": previous,
     })
+}
+
+/// The same, said anew: other events.
+fn again(said: &[Value]) -> Vec<Value> {
+    let anew = said.iter().cloned().map(|mut event| {
+        event["eventId"] = json!(Uuid::new_v4());
+        event
+    });
+    anew.collect()
 }
 
 /// Each id that is somebody else's, and whose.

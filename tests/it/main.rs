@@ -21,4 +21,5 @@ mod records;
 mod sales;
 mod schema;
 mod schemas;
+mod stream;
 mod support;

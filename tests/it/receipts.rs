@@ -76,6 +76,30 @@ async fn receipts_read_later_are_those_that_were_given() {
 }
 
 #[tokio::test]
+async fn what_the_database_refuses_has_its_receipt_too() {
+    let app = TestApp::start().await;
+    let refuse = "ALTER TABLE event ADD CHECK (region IS DISTINCT FROM 'nowhere')";
+    run(&app.db, refuse).await;
+    let events: Vec<Value> = (0..6)
+        .map(|n| {
+            let mut event = click(Uuid::new_v4(), "2026-03-01T12:00:00Z");
+            event["region"] = if n == 3 { "nowhere" } else { "here" }.into();
+            event
+        })
+        .collect();
+    let (_, given) = app.send(&json!(events)).await;
+    assert_eq!(
+        [&given["accepted"], &given["quarantined"]],
+        [5, 1],
+        "{given}"
+    );
+    assert_eq!(given["receipts"][3]["code"], "storage_rejected");
+    let batch_id = given["batchId"].as_str().unwrap();
+    let (_, later) = app.get(&format!("/v1/receipts/{batch_id}")).await;
+    assert_eq!(later, given);
+}
+
+#[tokio::test]
 async fn the_parts_of_a_batch_are_put_together_and_what_is_not_stored_yet_is_pending() {
     let app = TestApp::start().await;
     let (_, given) = app

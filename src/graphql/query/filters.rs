@@ -22,6 +22,15 @@ pub(super) struct EventFilter {
     user_id: Option<Uuid>,
     /// Of this region.
     region: Option<String>,
+    /// Of bots alone, or of others alone.
+    bot: Option<bool>,
+}
+
+/// Which user agents; what is absent does not narrow the list.
+#[derive(Default, InputObject)]
+pub(super) struct UserAgentFilter {
+    /// Bots alone, or others alone.
+    bot: Option<bool>,
 }
 
 /// Which pageviews; what is absent does not narrow the list.
@@ -90,8 +99,9 @@ impl TryFrom<EventFilter> for RecordFilter {
         Ok(Self {
             types: filter.types.map(types).transpose()?,
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             region: word(filter.region)?,
+            bot: filter.bot,
             ..Self::default()
         })
     }
@@ -103,7 +113,7 @@ impl TryFrom<PageviewFilter> for RecordFilter {
     fn try_from(filter: PageviewFilter) -> Result<Self, Problem> {
         Ok(Self {
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             region: word(filter.region)?,
             ..Self::default()
         })
@@ -115,13 +125,22 @@ impl TryFrom<PurchaseFilter> for RecordFilter {
 
     fn try_from(filter: PurchaseFilter) -> Result<Self, Problem> {
         Ok(Self {
-            types: None,
             range: range(filter.range)?,
-            user_id: filter.user_id,
+            user_ids: filter.user_id.map(|id| vec![id]),
             product_id: word(filter.product_id)?,
             category: word(filter.category)?,
             region: word(filter.region)?,
+            ..Self::default()
         })
+    }
+}
+
+impl From<UserAgentFilter> for RecordFilter {
+    fn from(filter: UserAgentFilter) -> Self {
+        Self {
+            bot: filter.bot,
+            ..Self::default()
+        }
     }
 }
 

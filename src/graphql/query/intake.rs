@@ -9,6 +9,7 @@ use crate::graphql::limits::list_cost;
 use crate::graphql::types::connection::{PageArguments, Records, records};
 use crate::graphql::types::event_schema::EventSchema;
 use crate::graphql::types::ingest::IngestPayload;
+use crate::graphql::types::ingest_health::IngestHealth;
 use crate::graphql::types::quarantine::{QuarantineFilterInput, QuarantinedEvent};
 use crate::storage::entity::quarantine;
 
@@ -46,6 +47,20 @@ impl IntakeQueries {
         };
         let filter = filter.try_into()?;
         Ok(records::<quarantine::Entity, _>(ctx.reports(), tenant, filter, arguments).await?)
+    }
+
+    /// How ingest does: what waits to be stored, how far the tenant's events have come, and how long
+    /// an event takes from the door to an answer.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn ingest_health(&self, ctx: &Context<'_>) -> Result<IngestHealth> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let intake = ctx.reports().intake(tenant).await?;
+        let ingest = ctx.ingest();
+        Ok(IngestHealth::new(
+            ingest.log_health(),
+            ingest.latest_flight(),
+            intake,
+        ))
     }
 
     /// The receipts of a batch: what became of each event. Nothing if no such batch of this tenant

@@ -3,7 +3,9 @@
 use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
-use super::filters::{EventFilter, PageviewFilter, ProductFilter, PurchaseFilter, word};
+use super::filters::{
+    EventFilter, PageviewFilter, ProductFilter, PurchaseFilter, UserAgentFilter, word,
+};
 use crate::access::Scope;
 use crate::domain::event::user_id;
 use crate::error::{Code, Problem};
@@ -16,8 +18,9 @@ use crate::graphql::types::product::Product;
 use crate::graphql::types::purchase::Purchase;
 use crate::graphql::types::refund::Refund;
 use crate::graphql::types::user::User;
+use crate::graphql::types::user_agent::UserAgent;
 use crate::reports::records::RecordFilter;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 
 #[derive(Default)]
 pub(super) struct RecordQueries;
@@ -204,6 +207,30 @@ impl RecordQueries {
         };
         Ok(
             records::<refund::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+                .await?,
+        )
+    }
+
+    /// What users' programs call themselves, in no order that means anything; pages of up to 100.
+    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    async fn user_agents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default)] filter: UserAgentFilter,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Records<UserAgent>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let arguments = PageArguments {
+            first,
+            after,
+            last,
+            before,
+        };
+        Ok(
+            records::<user_agent::Entity, _>(ctx.reports(), tenant, filter.into(), arguments)
                 .await?,
         )
     }

@@ -121,6 +121,9 @@ struct Receipt {
 pub(in crate::graphql) struct IngestPayload {
     /// Names the batch.
     batch_id: Uuid,
+    /// What the receipts are worth: `committed` (in the database), or of a stream `always` (on
+    /// Redis' disk), `everysec` (on it within two seconds) or `none`.
+    durability: &'static str,
     /// How many events were stored.
     accepted: usize,
     /// How many were stored before.
@@ -139,6 +142,7 @@ impl From<Receipts> for IngestPayload {
     fn from(receipts: Receipts) -> Self {
         Self {
             batch_id: receipts.batch_id,
+            durability: receipts.durability.name(),
             accepted: receipts.count(Status::Accepted),
             duplicates: receipts.count(Status::Duplicate),
             conflicts: receipts.count(Status::Conflict),

@@ -28,7 +28,7 @@ impl From<user::Model> for User {
 impl User {
     fn own(&self) -> RecordFilter {
         RecordFilter {
-            user_id: Some(self.0.user_id),
+            user_ids: Some(vec![self.0.user_id]),
             ..RecordFilter::default()
         }
     }

@@ -42,6 +42,7 @@ fn check(draft: Result<Draft<'_>, Rejection>) {
         }
         other @ Judged::Warned(..) => panic!("{other:?}"),
         Judged::Rejected(refusal) => assert!(Code::from_name(&refusal.code).is_some()),
+        other @ Judged::Warned(..) => panic!("{other:?}"),
     }
 }
 

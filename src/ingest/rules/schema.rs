@@ -56,11 +56,15 @@ impl PropertySchema {
     /// # Errors
     /// What is wrong with it.
     pub fn compile(schema: &Value) -> Result<Self, Flaw> {
-        let size = schema.to_string().len();
+        let text = schema.to_string();
+        let size = text.len();
         if size > MAX_SCHEMA {
             return Err(format!(
                 "the schema has {size} bytes, the most is {MAX_SCHEMA}"
             ));
+        }
+        if text.contains("\\u0000") {
+            return Err("the schema holds a NUL character".to_owned());
         }
         Survey::of(schema)?;
         let patterns = PatternOptions::regex()

@@ -17,6 +17,8 @@ pub struct Model {
     pub user_agent: String,
     /// Whether its events are a bot's: as the list of bots said, or as someone said since.
     pub bot: bool,
+    /// When someone said whether it is; none where the list alone spoke.
+    pub classified_at: Option<DateTimeUtc>,
     /// What it did.
     #[sea_orm(has_many)]
     pub events: HasMany<super::event::Entity>,

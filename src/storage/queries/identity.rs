@@ -1,29 +1,12 @@
 //! Who is who? The ids that are one user, and the user that an id stands for.
 
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::user;
-
-/// All ids of one user, by the keys of `user_alias` and `user_alias_canonical`. An array, made once
-/// for the statement, so that indexes of users can be searched for it.
-const IDS_OF: &str = "ANY(ARRAY(
-    WITH canonical AS (
-        SELECT coalesce((SELECT canonical_id FROM user_alias
-                         WHERE tenant_id = $1 AND user_id = $2), $2) AS canonical_id)
-    SELECT canonical_id FROM canonical
-    UNION ALL
-    SELECT user_id FROM user_alias JOIN canonical USING (canonical_id) WHERE tenant_id = $1))";
-
-/// Whether a column holds any of the ids of the user whom this id stands for.
-pub(super) fn is_of(column: impl ColumnTrait, tenant: TenantId, id: Uuid) -> SimpleExpr {
-    let values: [Value; 2] = [tenant.0.into(), id.into()];
-    let ids = Expr::cust_with_values(IDS_OF, values);
-    column.into_expr().eq(ids)
-}
 
 /// Whether a row of `"user"` is nobody else's.
 pub(super) fn is_canonical() -> SimpleExpr {
@@ -31,6 +14,34 @@ pub(super) fn is_canonical() -> SimpleExpr {
         r#"NOT EXISTS (SELECT FROM user_alias AS other
            WHERE other.tenant_id = "user".tenant_id AND other.user_id = "user".user_id)"#,
     )
+}
+
+/// All ids of the users whom these stand for, by the keys of `user_alias` and
+/// `user_alias_canonical`. A statement of its own, so that the planner of the next one knows how
+/// few they are, most often one.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn members(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, StorageError> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "WITH canonical AS (
+             SELECT DISTINCT coalesce((SELECT canonical_id FROM user_alias
+                                       WHERE tenant_id = $1 AND user_id = id), id) AS canonical_id
+             FROM unnest($2::uuid[]) AS id)
+         SELECT canonical_id FROM canonical
+         UNION ALL
+         SELECT user_id FROM canonical JOIN user_alias USING (canonical_id)
+         WHERE tenant_id = $1",
+        [tenant.0.into(), ids.to_vec().into()],
+    );
+    let rows = db.query_all_raw(statement).await?;
+    let ids = rows.iter().map(|row| row.try_get_by_index(0));
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 /// An id and the user whom it stands for.

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::storage::StorageError;
-use crate::storage::entity::{event, pageview, product, purchase, quarantine, refund, user};
+use crate::storage::entity::{
+    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+};
 
 /// One column of a row's place. Each tells its kind, for a text may look like an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub enum KeyPart {
     Time(i64),
     /// An id.
     Id(Uuid),
+    /// An id that is a hash.
+    Hash(i64),
     /// A text.
     Text(String),
 }
@@ -37,6 +41,7 @@ impl KeyPart {
         match self {
             Self::Time(micros) => DateTime::from_timestamp_micros(*micros).into(),
             Self::Id(id) => (*id).into(),
+            Self::Hash(hash) => (*hash).into(),
             Self::Text(text) => text.clone().into(),
         }
     }
@@ -48,7 +53,7 @@ impl KeyPart {
                 let at = DateTime::from_timestamp_micros(*micros);
                 at.is_some_and(|at| (1970..2101).contains(&at.year()))
             }
-            (Self::Id(_), ColumnType::Uuid) => true,
+            (Self::Id(_), ColumnType::Uuid) | (Self::Hash(_), ColumnType::BigInteger) => true,
             (Self::Text(text), ColumnType::String(_) | ColumnType::Text) => !text.contains('\0'),
             _ => false,
         }
@@ -136,6 +141,16 @@ impl Paged for user::Entity {
     }
     fn place(row: &user::Model) -> Vec<KeyPart> {
         vec![KeyPart::Id(row.user_id)]
+    }
+}
+
+impl Paged for user_agent::Entity {
+    const NEWEST_FIRST: bool = false;
+    fn key() -> Vec<Self::Column> {
+        vec![user_agent::Column::UserAgentId]
+    }
+    fn place(row: &user_agent::Model) -> Vec<KeyPart> {
+        vec![KeyPart::Hash(row.user_agent_id)]
     }
 }
 

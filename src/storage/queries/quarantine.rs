@@ -114,7 +114,7 @@ pub async fn held_up_to(
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT count(*) AS held
-         FROM (SELECT FROM quarantine WHERE tenant_id = $1 AND state = 'held' LIMIT $2) AS some",
+         FROM (SELECT FROM quarantine WHERE tenant_id = $1 AND state = 'held' LIMIT $2) AS first",
         [
             tenant.0.into(),
             i64::try_from(most).unwrap_or(i64::MAX).into(),

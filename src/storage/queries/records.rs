@@ -5,13 +5,13 @@ use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
 use uuid::Uuid;
 
-use super::identity::{is_canonical, is_of};
+use super::identity::is_canonical;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
-use crate::storage::entity::{event, pageview, product, purchase, refund, user};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 
 /// The rows of a table that a list is made of.
 pub type Selection<E> = Select<E>;
@@ -23,14 +23,16 @@ pub struct RecordFilter {
     pub types: Option<Vec<String>>,
     /// Within this range of the events' time.
     pub range: Option<TimeRange>,
-    /// Of the user whom this id stands for, under whichever of their ids.
-    pub user_id: Option<Uuid>,
+    /// Under any of these ids.
+    pub user_ids: Option<Vec<Uuid>>,
     /// Of this product.
     pub product_id: Option<String>,
     /// Of this category or one below it.
     pub category: Option<String>,
     /// Of this region.
     pub region: Option<String>,
+    /// Of bots alone, or of others alone.
+    pub bot: Option<bool>,
 }
 
 /// Narrows a select by a filter that is there.
@@ -68,9 +70,10 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
+    let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
     })
@@ -84,8 +87,8 @@ pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
@@ -100,8 +103,8 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
@@ -122,8 +125,8 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
-    let select = narrow(select, filter.user_id.as_ref(), |id| {
-        is_of(Column::UserId, tenant, *id)
+    let select = narrow(select, filter.user_ids.as_ref(), |ids| {
+        Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.product_id.as_ref(), |id| {
         Column::ProductId.eq(id.as_str())
@@ -142,6 +145,14 @@ pub fn users(tenant: TenantId) -> Select<user::Entity> {
     user::Entity::find()
         .filter(user::Column::TenantId.eq(tenant.0))
         .filter(is_canonical())
+}
+
+/// User agents, by the key.
+#[must_use]
+pub fn user_agents(tenant: TenantId, filter: &RecordFilter) -> Select<user_agent::Entity> {
+    use user_agent::Column;
+    let select = user_agent::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot))
 }
 
 /// Products, by the key.

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
 use uuid::Uuid;
 
-use super::records::{RecordFilter, events, products, purchases, refunds};
+use super::records::{RecordFilter, events, products, purchases, refunds, user_agents};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::{event, product, purchase, refund, user_agent};
@@ -90,9 +90,7 @@ pub async fn user_agents_with(
     tenant: TenantId,
     ids: &[i64],
 ) -> Result<Vec<user_agent::Model>, StorageError> {
-    use user_agent::Column;
-    let select = user_agent::Entity::find()
-        .filter(Column::TenantId.eq(tenant.0))
-        .filter(Column::UserAgentId.is_in(ids.iter().copied()));
+    let select = user_agents(tenant, &RecordFilter::default());
+    let select = select.filter(user_agent::Column::UserAgentId.is_in(ids.iter().copied()));
     Ok(select.all(db).await?)
 }

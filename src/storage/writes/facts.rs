@@ -167,7 +167,7 @@ fn event_row(rows: &mut Rows, incoming: &Incoming<'_>) {
         .jsonb(&event.properties)
         .optional_text(event.page_url.as_deref())
         .optional_int8(event.user_agent.as_deref().map(user_agent_id))
-        .boolean(event.bot);
+        .boolean(incoming.bot);
 }
 
 /// Both tables have the same columns, but for the name of their id.
@@ -197,5 +197,5 @@ fn line_row(
         .optional_text(event.region.as_deref())
         .optional_text(event.channel.as_deref())
         .optional_text(order.order_id.as_deref())
-        .boolean(event.bot);
+        .boolean(incoming.bot);
 }

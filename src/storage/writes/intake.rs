@@ -62,7 +62,7 @@ impl Seen {
                 if !seen.contains(&hash) && met.insert(hash) {
                     let word = Word::UserAgent {
                         text: text.clone(),
-                        bot: event.bot,
+                        bot: incoming.bot,
                     };
                     new.words.insert((tenant, word), incoming.received_at());
                 }
@@ -240,7 +240,7 @@ async fn store_receipts(
     for Work { batch, .. } in work {
         let (own, others) = rest.split_at(batch.events.len());
         rest = others;
-        let part = batch.events.first().map_or(0, |event| event.position);
+        let part = first_position(batch);
         let part = i32::try_from(part).unwrap_or(i32::MAX);
         rows.insert((batch.id, part), (*batch, own));
     }
@@ -268,6 +268,14 @@ async fn store_receipts(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// Where a part of a batch begins: no other part of it has an event there.
+fn first_position(batch: &Batch) -> u32 {
+    let events = batch.events.iter().map(|event| event.position);
+    let held = batch.held.iter().map(|held| held.position);
+    let rejected = batch.rejected.iter().map(|refused| refused.position);
+    events.chain(held).chain(rejected).min().unwrap_or(0)
 }
 
 fn outcome_bytes(batch: &Batch, outcomes: &[Outcome]) -> Vec<u8> {

@@ -76,7 +76,7 @@ pub(super) async fn add(
     add_traffic(transaction, batch).await?;
     move_watermarks(transaction, batch).await?;
     let is_sale = |(incoming, order): &(&Incoming<'_>, &Order)| {
-        order.kind == OrderKind::Purchase && !incoming.event.bot
+        order.kind == OrderKind::Purchase && !incoming.bot
     };
     let deltas = orders(batch)
         .filter(is_sale)
@@ -125,7 +125,7 @@ fn sum_sales<'a>(
                     channel: event.channel.as_deref().unwrap_or_default(),
                     category,
                     product_id,
-                    bot: event.bot,
+                    bot: incoming.bot,
                 };
                 let sales = one.entry(key).or_default();
                 *sales = sales.plus(match order.kind {
@@ -226,7 +226,7 @@ async fn add_traffic(
             incoming.tenant(),
             minute,
             event.event_type.as_str(),
-            event.bot,
+            incoming.bot,
         );
         let counts = traffic.entry(key).or_default();
         counts.events += 1;

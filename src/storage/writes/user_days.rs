@@ -34,7 +34,7 @@ pub(super) type NewDays = BTreeMap<(TenantId, NaiveDate, Uuid), i16>;
 
 fn activity(incoming: &Incoming<'_>) -> i16 {
     let event = incoming.event;
-    if event.bot {
+    if incoming.bot {
         return BOT;
     }
     let bought = matches!(&event.order, Some(order) if order.kind == OrderKind::Purchase);

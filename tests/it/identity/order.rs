@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{alias, aliases, identify, known, merged, run, visitor, whose};
+use super::{again, alias, aliases, identify, known, merged, run, visitor, whose};
 use crate::support::{TestApp, assert_consistent};
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn saying_it_again_changes_nothing() {
     let links = "SELECT count(*) FROM user_link";
     assert_eq!((before.len(), app.db.number(links).await), (3, 3));
     for minute in [10, 50, 5] {
-        app.accept(&said).await;
+        app.accept(&again(&said)).await;
         app.accept(&[identify("u1", "v1", minute)]).await;
         // The other way round it is the same, but said anew.
         app.accept(&[alias("u2", "u1"), alias("u2", "u2")]).await;
@@ -64,49 +64,62 @@ async fn an_event_that_is_refused_joins_nobody() {
     assert_eq!(aliases(&app).await, merged([(visitor("v1"), known("u1"))]));
 }
 
-/// One of 5 users tells that they are one of 6 visitors, or is said to be another user.
+/// One of 5 users tells that they are one of 6 visitors, or is said to be another user, or one
+/// visitor another.
 fn something(random: &mut StdRng) -> Value {
     let user = format!("u{}", random.random_range(0..5));
     if random.random_bool(0.8) {
         let visitor = format!("v{}", random.random_range(0..6));
         identify(&user, &visitor, random.random_range(0..8))
-    } else {
+    } else if random.random_bool(0.7) {
         alias(&user, &format!("u{}", random.random_range(0..5)))
+    } else {
+        let mut visitor = || format!("v{}", random.random_range(0..6));
+        json!({
+            "eventId": Uuid::nil(), "type": "alias", "timestamp": "2026-03-01T13:00:00Z",
+            "anonymousId": visitor(), "previousId": visitor(),
+        })
     }
 }
 
 /// The same by another way, over the words that were sent.
 fn naive(said: &[Value]) -> Vec<(Uuid, Uuid)> {
-    let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
-    let mut first: BTreeMap<String, (String, Uuid)> = BTreeMap::new();
+    /// Whether a visitor's, and the id.
+    type Id = (bool, Uuid);
+    let named = |event: &Value, known_as: &str, visitor_as: &str| -> Option<Id> {
+        let known = event[known_as].as_str().map(|name| (false, known(name)));
+        known.or_else(|| Some((true, visitor(event[visitor_as].as_str()?))))
+    };
+    let mut first: BTreeMap<Id, (String, Id)> = BTreeMap::new();
     let mut pairs = Vec::new();
     for event in said {
-        let user = known(&text(event, "userId"));
-        if event["type"] == "alias" {
-            pairs.push((user, known(&text(event, "previousId"))));
+        let user = named(event, "userId", "anonymousId").unwrap();
+        if let Some(previous) = named(event, "previousUserId", "previousId") {
+            pairs.push((user, previous));
             continue;
         }
-        let rival = (text(event, "timestamp"), user);
-        let best = first.entry(text(event, "anonymousId"));
+        let rival = (event["timestamp"].to_string(), user);
+        let best = first.entry(named(event, "", "anonymousId").unwrap());
         let best = best.or_insert_with(|| rival.clone());
         *best = best.clone().min(rival);
     }
-    let mut best: BTreeMap<Uuid, (bool, Uuid)> = BTreeMap::new();
-    for (name, (_, user)) in first {
-        best.insert(visitor(&name), (true, visitor(&name)));
-        pairs.push((user, visitor(&name)));
-    }
-    for (user, _) in &pairs {
-        best.insert(*user, (false, *user));
-    }
+    pairs.extend(
+        first
+            .into_iter()
+            .map(|(visitor, (_, user))| (user, visitor)),
+    );
+    let ids = pairs.iter().flat_map(|(a, b)| [*a, *b]);
+    let mut best: BTreeMap<Id, Id> = ids.map(|id| (id, id)).collect();
+    // Longer than any chain of them.
     for (a, b) in pairs.iter().cycle().take(pairs.len() * 12) {
-        let other = *best.entry(*b).or_insert((false, *b));
-        let better = other.min(best[a]);
+        let better = best[a].min(best[b]);
         best.insert(*a, better);
         best.insert(*b, better);
     }
-    let all = best.into_iter().map(|(id, (_, canonical))| (id, canonical));
-    all.filter(|(id, canonical)| id != canonical).collect()
+    let all = best.into_iter().map(|((_, id), (_, whose))| (id, whose));
+    let mut aliases: Vec<(Uuid, Uuid)> = all.filter(|(id, whose)| id != whose).collect();
+    aliases.sort_unstable();
+    aliases
 }
 
 #[tokio::test]
@@ -122,6 +135,7 @@ async fn links_in_any_order_from_any_number_of_senders_make_the_same_users() {
             let mut shuffled = said.clone();
             shuffled.shuffle(&mut random);
             shuffled.extend(said.iter().take(3).cloned());
+            let shuffled = again(&shuffled);
             let batches: Vec<&[Value]> = shuffled.chunks(random.random_range(1..4)).collect();
             for senders in batches.chunks(at_once) {
                 join_all(senders.iter().map(|batch| app.accept(batch))).await;

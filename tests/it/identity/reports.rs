@@ -9,12 +9,16 @@ use tidewater::storage::Db;
 use super::{alias, aliases, identify, known, merged, visitor, whose};
 use crate::support::{Order, TestApp, answer, assert_consistent, pageview};
 
+/// Users of whole days are counted otherwise.
+const DAY: &str = r#"range: {from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z"}"#;
+
 /// How many users and buyers the reports count, in all and in each hour.
 async fn counted(app: &TestApp) -> Value {
     let range = r#"range: {from: "2026-03-01T11:00:00Z", to: "2026-03-01T13:00:00Z"}"#;
     app.data(&format!(
         "{{
             traffic({range}, granularity: HOUR) {{ totals {{ users }} buckets {{ users }} }}
+            day: traffic({DAY}) {{ totals {{ users }} }}
             sales({range}, granularity: HOUR) {{ totals {{ buyers orders }} buckets {{ buyers }} }}
         }}"
     ))
@@ -39,6 +43,7 @@ async fn what_a_visitor_did_becomes_what_the_user_did_and_the_reports_follow() {
         counted(&app).await,
         json!({
             "traffic": {"totals": {"users": 3}, "buckets": [{"users": 2}, {"users": 1}]},
+            "day": {"totals": {"users": 3}},
             "sales": {"totals": {"buyers": 2, "orders": 2}, "buckets": [{"buyers": 2}, {"buyers": 0}]},
         })
     );
@@ -48,6 +53,7 @@ async fn what_a_visitor_did_becomes_what_the_user_did_and_the_reports_follow() {
         counted(&app).await,
         json!({
             "traffic": {"totals": {"users": 2}, "buckets": [{"users": 1}, {"users": 2}]},
+            "day": {"totals": {"users": 2}},
             "sales": {"totals": {"buyers": 1, "orders": 2}, "buckets": [{"buyers": 1}, {"buyers": 0}]},
         })
     );
@@ -93,7 +99,7 @@ async fn what_a_visitor_did_becomes_what_the_user_did_and_the_reports_follow() {
             "byVisitor": {"totalCount": 1, "nodes": [{"pageUrl": "/mug", "user": {"userId": u1}}]},
             "byUser": {"totalCount": 1},
             "purchases": {"totalCount": 1},
-            "events": {"totalCount": 1},
+            "events": {"totalCount": 2},
             "event": {"userId": v1, "user": {"externalId": "u1"}, "purchases": [{"user": {"userId": u1}}]},
             "users": {"totalCount": 2, "nodes": both.map(|id| json!({"userId": id, "mergedIds": merged_ids(id)}))},
         })

@@ -74,7 +74,7 @@ async fn a_batch_gets_its_receipts_in_order_in_either_shape_plain_or_packed() {
         assert_eq!(
             answer,
             json!({
-                "batchId": null, "accepted": 3, "duplicates": 0, "conflicts": 0, "rejected": 0,
+                "batchId": null, "durability": "committed", "accepted": 3, "duplicates": 0, "conflicts": 0, "rejected": 0,
                 "receipts": [
                     {"eventId": CLICK, "status": "accepted"},
                     {"eventId": VIEW, "status": "accepted"},

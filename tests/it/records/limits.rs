@@ -3,6 +3,7 @@
 #![allow(clippy::float_cmp, reason = "the metrics are whole numbers")]
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::put_catalogue;
 use crate::support::{Order, TestApp, pageview};
@@ -26,7 +27,7 @@ async fn statements(app: &TestApp, query: &str) -> f64 {
     app.metric(COUNT).await - before
 }
 
-/// 60 orders of two lines each, and 60 pageviews, by 30 users.
+/// 60 orders of two lines each, and 60 pageviews, by 30 users, 10 of whom were visitors before.
 async fn fill(app: &TestApp) {
     put_catalogue(app).await;
     let orders = (0..60).map(|n| {
@@ -35,7 +36,14 @@ async fn fill(app: &TestApp) {
         Order::of(product).by(&user).and("pot", 1, "3.00").event()
     });
     let visits = (0..60).map(|n| pageview(&format!("u{}", n % 30), "/", "2026-03-01T12:00:00Z"));
-    app.accept(&orders.chain(visits).collect::<Vec<_>>()).await;
+    let merges = (0..10).map(|n| {
+        json!({
+            "eventId": Uuid::new_v4(), "type": "identify", "timestamp": "2026-03-01T12:00:00Z",
+            "userId": format!("u{n}"), "anonymousId": format!("v{n}"),
+        })
+    });
+    let events = orders.chain(visits).chain(merges);
+    app.accept(&events.collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]
@@ -54,6 +62,8 @@ async fn a_page_costs_the_same_few_statements_however_many_records_it_has() {
         ("events", events, 3.0),
         // The page, its events; their users and purchases; and those' products.
         ("purchases", deep, 5.0),
+        // The page, and all its users' other ids.
+        ("users", "nodes { externalId mergedIds }", 2.0),
         (
             "pageviews",
             "nodes { user { externalId } event { type } }",

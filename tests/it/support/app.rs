@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
-    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, LogConfig,
+    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode, LogConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ pub struct TestApp {
     /// The database; shared by servers that run side by side.
     pub db: Arc<TestDb>,
     client: Client,
+    stop: CancellationToken,
 }
 
 impl TestApp {
@@ -49,12 +50,12 @@ impl TestApp {
     ) -> Self {
         let db = db.into();
         let url = db.url();
-        Self::build(config(&url, redis_url), db, clock).await
+        Self::run(db, config(&url, redis_url), Role::All, clock).await
     }
 
     /// A server that reaches its database by this URL, ready.
     pub async fn reaching(url: &str, db: TestDb, clock: Clock) -> Self {
-        Self::build(config(url, None), db.into(), clock)
+        Self::run(db.into(), config(url, None), Role::All, clock)
             .await
             .ready()
             .await
@@ -67,19 +68,55 @@ impl TestApp {
         self
     }
 
-    async fn build(config: Config, db: Arc<TestDb>, clock: Clock) -> Self {
-        let app = App::build(config, Role::All, clock).await.unwrap();
-        let url = format!("http://{}", app.api_address().unwrap());
+    /// A server whose events go through this Redis, ready; `Role::Api` leaves them there.
+    pub async fn stream(
+        db: impl Into<Arc<TestDb>>,
+        redis_url: &str,
+        role: Role,
+        change: impl FnOnce(&mut IngestConfig),
+    ) -> Self {
+        let db = db.into();
+        let mut config = config(&db.url(), Some(redis_url));
+        config.ingest.mode = Some(IngestMode::Stream);
+        change(&mut config.ingest);
+        let app = Self::run(db, config, role, Clock::System).await;
+        if role == Role::Worker {
+            return app;
+        }
+        while app.get("/readyz").await.0 != StatusCode::OK
+            || app.send(&json!([])).await.0 == StatusCode::SERVICE_UNAVAILABLE
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        app
+    }
+
+    /// A server with this configuration that has only just begun.
+    pub async fn start_with(db: impl Into<Arc<TestDb>>, config: Config) -> Self {
+        Self::run(db.into(), config, Role::All, Clock::System).await
+    }
+
+    async fn run(db: Arc<TestDb>, config: Config, role: Role, clock: Clock) -> Self {
+        let app = App::build(config, role, clock).await.unwrap();
+        let address = app.api_address().or(app.operations_address()).unwrap();
+        let url = format!("http://{address}");
         let operations_url = format!("http://{}", app.operations_address().unwrap());
         // It ends with the test's runtime.
-        tokio::spawn(app.run_until_stopped(CancellationToken::new()));
+        let stop = CancellationToken::new();
+        tokio::spawn(app.run_until_stopped(stop.clone()));
         let client = Client::builder().no_proxy().build().unwrap();
         Self {
             url,
             operations_url,
             db,
             client,
+            stop,
         }
+    }
+
+    /// Tells it to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
     }
 
     /// A request with the admin key.
@@ -181,7 +218,8 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     )
 }
 
-fn config(database_url: &str, redis_url: Option<&str>) -> Config {
+/// A configuration that writes to the database directly.
+pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
     let secret = |text: &str| text.parse().unwrap();
     let any = "127.0.0.1:0".parse().unwrap();
     Config {
@@ -199,6 +237,12 @@ fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             bootstrap_key: Some(secret(KEY)),
         },
         ingest: IngestConfig {
+            mode: Some(IngestMode::Direct),
+            stream_partitions: 4,
+            stream_max_mib: 64,
+            stream_claim_seconds: 1,
+            stream_allow_volatile: true,
+            stream_durability: None,
             idempotency_days: 7,
             quarantine_days: 90,
             // Tests count events.

@@ -6,10 +6,12 @@ mod events;
 mod facts;
 mod process;
 mod proxy;
+mod redis;
 mod services;
 mod socket;
 
-pub use app::{TestApp, answer};
+pub use self::redis::Redis;
+pub use app::{TestApp, answer, config};
 pub use database::TestDb;
 pub use events::{Order, pageview};
 pub use facts::assert_consistent;

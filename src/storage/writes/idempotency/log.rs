@@ -33,6 +33,8 @@ pub(in crate::storage) struct Segment {
     pub(in crate::storage) seq: i64,
     pub(in crate::storage) run: i32,
     pub(in crate::storage) transaction_id: i64,
+    /// How often something was said of user agents.
+    pub(in crate::storage) classifications: i64,
 }
 
 /// Looks ids up in memory, and in pages where memory cannot tell, and reserves those that are free.
@@ -69,8 +71,9 @@ pub(in crate::storage) async fn claim(
     reservation: &Reservation<'_>,
     entries: &[Entry],
 ) -> Result<Claim, StorageError> {
-    let (seq, run, known_entries, is_old): (i64, i32, i32, bool) = sqlx::query_as(
-        "SELECT seq, run, entries, opened_at < now() - interval '1 day' AS is_old
+    let (seq, run, known_entries, is_old, classifications): (i64, i32, i32, bool, i64) =
+        sqlx::query_as(
+        "SELECT seq, run, entries, opened_at < now() - interval '1 day' AS is_old, classifications
          FROM idempotency_head
          FOR UPDATE",
     )
@@ -109,6 +112,7 @@ pub(in crate::storage) async fn claim(
         seq,
         run,
         transaction_id,
+        classifications,
     }))
 }
 

@@ -256,6 +256,7 @@ mod tests {
             seq,
             run: 0,
             transaction_id: 0,
+            classifications: 0,
         }
     }
 

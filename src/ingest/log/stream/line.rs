@@ -1,0 +1,139 @@
+//! A connection to the Redis, or to the Redis Cluster, of one task's own.
+//!
+//! One task, one connection: a read that waits holds up nobody, and what one task sends is
+//! answered in order. A connection that failed is made anew for the next command.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::{ClusterClient, ClusterConfig};
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, Value};
+
+use crate::config::RedisUrl;
+
+/// How long Redis has to let us in.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Where the Redis is.
+#[derive(Clone)]
+pub(super) enum Server {
+    Single(redis::Client),
+    Cluster(ClusterClient),
+}
+
+impl Server {
+    pub(super) fn new(url: &RedisUrl) -> Result<Self, RedisError> {
+        Ok(match url.cluster() {
+            Some(nodes) => Self::Cluster(ClusterClient::new(nodes)?),
+            None => Self::Single(redis::Client::open(url.first())?),
+        })
+    }
+}
+
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// The connection.
+pub(super) struct Line {
+    server: Server,
+    /// How long Redis has to answer.
+    patience: Duration,
+    connection: Option<Connection>,
+}
+
+impl Line {
+    /// Connects when it is first needed.
+    pub(super) fn new(server: Server, patience: Duration) -> Self {
+        Self {
+            server,
+            patience,
+            connection: None,
+        }
+    }
+
+    /// Sends a command and reads the answer.
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisError> {
+        let result = async {
+            match self.connect().await? {
+                Connection::Single(connection) => connection.req_packed_command(command).await,
+                Connection::Cluster(connection) => connection.req_packed_command(command).await,
+            }
+        };
+        let result = result.await;
+        let value = self.checked(result)?;
+        Ok(redis::from_redis_value(value)?)
+    }
+
+    /// Asks every node that takes writes.
+    pub(super) async fn ask_masters(&mut self, command: &Cmd) -> Result<Vec<Value>, RedisError> {
+        let result = async {
+            match self.connect().await? {
+                Connection::Single(connection) => {
+                    let value = connection.req_packed_command(command).await?;
+                    Ok(vec![value])
+                }
+                Connection::Cluster(connection) => {
+                    let all = MultipleNodeRoutingInfo::AllMasters;
+                    let routing = RoutingInfo::MultiNode((all, None));
+                    let answers = connection.route_command(command.clone(), routing).await?;
+                    Ok(match answers {
+                        Value::Map(answers) => answers.into_iter().map(|(_, one)| one).collect(),
+                        one => vec![one],
+                    })
+                }
+            }
+        };
+        let result = result.await;
+        self.checked(result)
+    }
+
+    async fn connect(&mut self) -> Result<&mut Connection, RedisError> {
+        // Taken and put back, for a borrow that is returned from one arm lasts in all.
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn open(&self) -> Result<Connection, RedisError> {
+        let opening = async {
+            Ok(match &self.server {
+                Server::Single(client) => {
+                    let config = AsyncConnectionConfig::new()
+                        .set_connection_timeout(Some(CONNECT))
+                        .set_response_timeout(Some(self.patience));
+                    let connection = client.get_multiplexed_async_connection_with_config(&config);
+                    Connection::Single(connection.await?)
+                }
+                Server::Cluster(client) => {
+                    let config = ClusterConfig::new()
+                        .set_connection_timeout(CONNECT)
+                        .set_response_timeout(self.patience);
+                    let connection = client.get_async_connection_with_config(config);
+                    Connection::Cluster(connection.await?)
+                }
+            })
+        };
+        tokio::time::timeout(2 * CONNECT, opening)
+            .await
+            .unwrap_or_else(|_| Err((ErrorKind::Io, "connecting took too long").into()))
+    }
+
+    /// Gives up a connection that may be broken, or whose next answer may be an old one.
+    fn checked<T>(&mut self, result: Result<T, RedisError>) -> Result<T, RedisError> {
+        let is_spoilt = |error: &RedisError| {
+            error.is_io_error()
+                || error.is_unrecoverable_error()
+                || error.code() == Some("READONLY")
+        };
+        if result.as_ref().is_err_and(is_spoilt) {
+            self.connection = None;
+        }
+        result
+    }
+}

@@ -1,0 +1,65 @@
+//! What was said of user agents, which counts more than the list of bots: remembered, and read anew
+//! when the head of the idempotency log tells that something was said since.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use sea_orm::sqlx::{self, PgPool};
+
+use super::intake::user_agent_id;
+use crate::domain::event::Event;
+use crate::domain::tenant::TenantId;
+use crate::storage::StorageError;
+
+/// What was said, as far as this process has read.
+#[derive(Debug, Default)]
+pub(super) struct Classified(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How often something had been said when this was read.
+    version: i64,
+    bots: HashMap<(TenantId, i64), bool>,
+}
+
+impl Classified {
+    /// Whether an event is a bot's.
+    pub(super) fn is_bot(&self, tenant: TenantId, event: &Event) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.bots.is_empty() {
+            return event.bot;
+        }
+        let said = |text: &String| known.bots.get(&(tenant, user_agent_id(text)));
+        let said = event.user_agent.as_ref().and_then(said);
+        said.copied().unwrap_or(event.bot)
+    }
+
+    /// Whether nothing was said since.
+    pub(super) fn is_current(&self, version: i64) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.version == version
+    }
+
+    /// Reads what was said: it is little.
+    pub(super) async fn load(&self, pool: &PgPool) -> Result<(), StorageError> {
+        // The version first: what is said in between is read twice rather than never.
+        let version = sqlx::query_scalar("SELECT classifications FROM idempotency_head")
+            .fetch_one(pool)
+            .await?;
+        let rows: Vec<(i32, i64, bool)> = sqlx::query_as(
+            "SELECT tenant_id, user_agent_id, bot FROM user_agent WHERE classified_at IS NOT NULL",
+        )
+        .fetch_all(pool)
+        .await?;
+        let bots = rows
+            .into_iter()
+            .map(|(tenant, id, bot)| ((TenantId(tenant), id), bot));
+        let bots = bots.collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known { version, bots };
+        Ok(())
+    }
+
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+    }
+}
