@@ -1,11 +1,14 @@
 //! Held events are stored after all.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tidewater::app::Role;
 use uuid::Uuid;
 
 use super::{fill, hold, priced, strict};
 use crate::ingest::{rows, run};
-use crate::support::{TestApp, assert_consistent};
+use crate::support::{TestApp, TestDb, assert_consistent, services};
 
 const REPLAY: &str = "mutation ($ids: [UUID!], $patch: JSON, $dryRun: Boolean!) {
     replayQuarantined(ids: $ids, patch: $patch, dryRun: $dryRun) {
@@ -218,4 +221,31 @@ async fn an_id_that_was_never_held_is_said_to_be_so() {
             "message": null, "eventId": null,
         }]})
     );
+}
+
+#[tokio::test]
+async fn with_a_stream_too_an_event_leaves_quarantine_only_when_it_is_stored() {
+    let redis = &services().redis_url;
+    let app = TestApp::stream(TestDb::migrated().await, redis, Role::All, |_| ()).await;
+    let payload = r#"format('{"eventId": "%s", "type": "click", "timestamp": "2026-03-01T12:00:00Z", "userId": "u1"}',
+        md5('e' || n)::uuid)"#;
+    fill(&app, 2, payload).await;
+    // Another content under the first one's id is stored meanwhile.
+    let id = rows(&app.db, "SELECT md5('e1')::uuid AS id").await[0]["id"].take();
+    let other = json!({"eventId": id, "type": "click", "timestamp": "2026-03-01T12:00:00Z", "userId": "u2"});
+    app.accept(&[other]).await;
+    while app.db.number("SELECT count(*) FROM event").await < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let query = "mutation { replayQuarantined(filter: {}) { results { status } } }";
+    assert_eq!(
+        app.data(query).await["replayQuarantined"]["results"],
+        json!([{"status": "CONFLICT"}, {"status": "ACCEPTED"}])
+    );
+    assert_eq!(app.db.number("SELECT count(*) FROM event").await, 2);
+    assert_eq!(
+        states(&app).await,
+        json!([{"state": "held", "count": 1}, {"state": "replayed", "count": 1}])
+    );
+    assert_consistent(&app.db).await;
 }
