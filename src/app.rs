@@ -193,9 +193,9 @@ impl App {
         let readiness = state.readiness.clone();
         let preparing = async move {
             prepare(&url, &config.access, &chores, &readiness).await;
-            chores.run().await;
+            Box::pin(chores.run()).await;
         };
-        let background = tokio::spawn(stop.clone().run_until_cancelled_owned(preparing));
+        let background = tokio::spawn(stop.clone().run_until_cancelled_owned(Box::pin(preparing)));
         let operations_router = http::operations_router(state.clone());
         let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
             http::serve(operations, operations_router, std::future::pending()).await;

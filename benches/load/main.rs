@@ -89,7 +89,8 @@ async fn main() {
         }
     }
     for (mode, by_default, what) in MODES {
-        if !named.iter().any(|name| name == mode) && !(named.is_empty() && by_default) {
+        let is_wanted = named.iter().any(|name| name == mode) || (named.is_empty() && by_default);
+        if !is_wanted {
             continue;
         }
         println!("\n{mode}: {what}\n");

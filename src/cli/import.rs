@@ -77,7 +77,7 @@ impl Import {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         let stop = stop_signal()?;
         let home = Home::share(&config).await?;
-        let result = self.run_at(&config, home.url(), stop).await;
+        let result = Box::pin(self.run_at(&config, home.url(), stop)).await;
         home.close().await;
         result
     }

@@ -18,9 +18,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         let stop = stop_signal()?;
-        let building = App::build(config, self.role, Clock::System);
-        let app = building.await?;
-        app.run_until_stopped(stop).await;
+        let app = Box::pin(App::build(config, self.role, Clock::System)).await?;
+        Box::pin(app.run_until_stopped(stop)).await;
         Ok(())
     }
 }

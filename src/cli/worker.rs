@@ -7,8 +7,7 @@ use crate::config::Config;
 
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let building = App::build(config, Role::Worker, Clock::System);
-    let app = building.await?;
-    app.run_until_stopped(stop).await;
+    let app = Box::pin(App::build(config, Role::Worker, Clock::System)).await?;
+    Box::pin(app.run_until_stopped(stop)).await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::money::Currency;
 pub struct TenantId(pub i32);
 
 /// Who sends events: what of a tenant its events are judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// Whose events they become.
     pub tenant: TenantId,

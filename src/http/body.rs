@@ -98,7 +98,7 @@ impl Bodies {
 /// Why a body cannot be read to its end.
 pub(super) fn unreadable(error: &axum::Error) -> Problem {
     // What unpacks fails with an error of input; a connection that is lost is hyper's.
-    let packed = causes(error).any(|cause| cause.is::<std::io::Error>());
+    let packed = causes(error).any(<dyn std::error::Error>::is::<std::io::Error>);
     let detail = if packed {
         "The gzip of the body is damaged or breaks off before its end."
     } else {

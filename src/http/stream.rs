@@ -108,7 +108,7 @@ impl Upload {
                 }
                 Stage::Ended => {
                     self.stage = Stage::Answered;
-                    return Some(line(&Done {
+                    return Some(line(&End {
                         done: true,
                         lines: self.lines.next_line() - 1,
                         totals: self.totals,
@@ -171,7 +171,7 @@ impl Upload {
 }
 
 #[derive(Serialize)]
-struct Done {
+struct End {
     done: bool,
     lines: u64,
     #[serde(flatten)]

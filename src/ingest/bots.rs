@@ -49,7 +49,7 @@ fn says_so(user_agent: &str) -> bool {
         let mut parts = user_agent.as_bytes().windows(word.len());
         parts.any(|part| part.eq_ignore_ascii_case(word))
     };
-    SELF_DECLARED.iter().any(|word| has(word))
+    SELF_DECLARED.iter().any(has)
 }
 
 #[cfg(test)]

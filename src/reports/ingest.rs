@@ -8,7 +8,7 @@ use crate::error::Problem;
 use crate::storage::queries::intake::intake;
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TenantIntake {
     /// The latest time of a stored event.
     pub watermark: Option<DateTime<Utc>>,

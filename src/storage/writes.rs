@@ -217,7 +217,6 @@ async fn store_until_settled(
                     ..stored
                 });
             }
-            Ok(Attempt::Collided) => {}
             Ok(Attempt::Classified) => {
                 memory.days.forget();
                 memory.classified.load(db.writes()).await?;
@@ -226,8 +225,8 @@ async fn store_until_settled(
             Err(StorageError::Exists(_)) if collisions > 0 => {
                 facts::find(db.writes(), &incoming, &mut stored_before).await?;
             }
-            // Its id may just have been claimed by another process.
-            Err(StorageError::Exists(_)) => {}
+            // An id was, or may have been, claimed by another process just now.
+            Ok(Attempt::Collided) | Err(StorageError::Exists(_)) => {}
             Err(error) => return Err(error),
         }
     }

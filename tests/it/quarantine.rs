@@ -105,8 +105,8 @@ async fn what_is_held_is_listed_newest_first_filtered_and_in_pages() {
     .await;
     assert_eq!(column(&next, "receivedAt"), [at(3), at(2)]);
     assert_eq!(next["pageInfo"]["hasNextPage"], true);
-    let last = list("last: 1").await;
-    assert_eq!(column(&last, "receivedAt"), [at(1)]);
+    let oldest = list("last: 1").await;
+    assert_eq!(column(&oldest, "receivedAt"), [at(1)]);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::reports::sales::SalesQuestion;
 pub(super) struct SalesQueries;
 
 #[Object]
+#[allow(clippy::too_many_arguments, reason = "they are the query's")]
 impl SalesQueries {
     /// Revenue, refunds, orders, units and average order value over time, from the minute rollup;
     /// buyers, where asked for, from the purchases.

@@ -54,6 +54,7 @@ fn why(held: &Held) -> (&str, &str) {
     (&held.refusal.code, &held.refusal.path)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "calls read better")]
 fn track(event: &str, properties: Value) -> Value {
     json!({
         "type": "track", "event": event, "messageId": "m-1", "userId": "u1",

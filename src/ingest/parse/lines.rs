@@ -20,7 +20,7 @@ pub enum Line {
 #[derive(Debug, Default)]
 pub struct Lines {
     bytes: Vec<u8>,
-    lines: Vec<(u64, Line)>,
+    ready: Vec<(u64, Line)>,
     /// Where the line that is not complete begins.
     begun: usize,
     /// How much of it was left out, once it has too many bytes.
@@ -53,13 +53,13 @@ impl Lines {
     /// Whether the block is to be stored before more is pushed.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.lines.len() >= MAX_EVENTS || self.begun >= MAX_BLOCK
+        self.ready.len() >= MAX_EVENTS || self.begun >= MAX_BLOCK
     }
 
     /// Whether no line is complete.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.ready.is_empty()
     }
 
     /// Ends the last line, which may have no line feed.
@@ -81,7 +81,7 @@ impl Lines {
         let rest = self.bytes.split_off(self.begun);
         self.begun = 0;
         let block = std::mem::replace(&mut self.bytes, rest);
-        (std::mem::take(&mut self.lines), block)
+        (std::mem::take(&mut self.ready), block)
     }
 
     fn extend(&mut self, bytes: &[u8]) {
@@ -115,7 +115,7 @@ impl Lines {
                 Line::At(range)
             }
         };
-        self.lines.push((self.complete, line));
+        self.ready.push((self.complete, line));
     }
 }
 

@@ -47,19 +47,19 @@ impl Seen {
     pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewWords {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = NewWords::default();
-        let mut met = HashSet::new();
+        let mut hashes = HashSet::new();
         for incoming in batch {
             let (event, tenant) = (incoming.event, incoming.tenant());
-            let seed = u64::from(tenant.0.unsigned_abs());
+            let salt = u64::from(tenant.0.unsigned_abs());
             let event_type = event.event_type.as_str();
-            let hash = xxhash_rust::xxh3::xxh3_64_with_seed(event_type.as_bytes(), seed);
-            if !seen.contains(&hash) && met.insert(hash) {
+            let hash = xxhash_rust::xxh3::xxh3_64_with_seed(event_type.as_bytes(), salt);
+            if !seen.contains(&hash) && hashes.insert(hash) {
                 let word = Word::EventType(event_type.to_owned());
                 new.words.insert((tenant, word), incoming.received_at());
             }
             if let Some(text) = &event.user_agent {
-                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), !seed);
-                if !seen.contains(&hash) && met.insert(hash) {
+                let hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), !salt);
+                if !seen.contains(&hash) && hashes.insert(hash) {
                     let word = Word::UserAgent {
                         text: text.clone(),
                         bot: incoming.bot,
@@ -68,7 +68,7 @@ impl Seen {
                 }
             }
         }
-        new.hashes = met.into_iter().collect();
+        new.hashes = hashes.into_iter().collect();
         new
     }
 

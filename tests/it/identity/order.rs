@@ -156,7 +156,8 @@ async fn an_id_that_every_visitor_is_given_makes_no_user_of_more_than_a_thousand
         app.accept(some).await;
     }
     assert_eq!(aliases(&app).await.len(), 1_000);
-    assert_eq!(app.metric("tidewater_identity_refused_total").await, 100.0);
+    let refused = app.metric("tidewater_identity_refused_total").await;
+    assert!((refused - 100.0).abs() < f64::EPSILON, "{refused}");
     // Those who were left out may be somebody yet.
     let left_out = visitor("v1099");
     assert_eq!(whose(&app, left_out).await, json!(left_out));

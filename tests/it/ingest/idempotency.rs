@@ -111,7 +111,7 @@ async fn servers_side_by_side_count_an_id_once_while_runs_close_under_them() {
 async fn past_the_window_the_same_event_is_a_duplicate_still_and_its_id_is_free_for_another_time() {
     let app = TestApp::start().await;
     let old = Order::of("mug").event();
-    app.accept(&[old.clone()]).await;
+    app.accept(std::slice::from_ref(&old)).await;
     fill_run(&app).await;
     app.accept(&[Order::of("tea").event()]).await;
     until_sealed(&app).await;

@@ -185,7 +185,7 @@ async fn events_that_are_stored_while_something_is_said_are_on_one_side_of_it() 
         TestApp::on(Arc::clone(&db), None, Clock::System).await,
         TestApp::on(Arc::clone(&db), None, Clock::System).await,
     ];
-    let begin = Utc::now();
+    let begin = tidewater::clock::Clock::System.now();
     let send = async |app: &TestApp, name: &str| {
         for n in 0..25 {
             let events: Vec<Value> = (0..40)

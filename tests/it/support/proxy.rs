@@ -19,7 +19,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Query, Execute, CopyData and CopyDone; CommandComplete.
+    /// `Query`, `Execute`, `CopyData` and `CopyDone`; `CommandComplete`.
     fn counts(self, kind: u8) -> bool {
         match self {
             Self::Asked => b"QEdc".contains(&kind),

@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Where the Redis is.
 #[derive(Clone)]
 pub(super) enum Server {
-    Single(redis::Client),
+    Single(Box<redis::Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -27,11 +27,12 @@ impl Server {
     pub(super) fn new(url: &RedisUrl) -> Result<Self, RedisError> {
         Ok(match url.cluster() {
             Some(nodes) => Self::Cluster(Box::new(ClusterClient::new(nodes)?)),
-            None => Self::Single(redis::Client::open(url.first())?),
+            None => Self::Single(Box::new(redis::Client::open(url.first())?)),
         })
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "a process has a handful of them")]
 enum Connection {
     Single(MultiplexedConnection),
     Cluster(ClusterConnection),
