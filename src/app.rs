@@ -267,8 +267,8 @@ impl Chores {
             }
             let window = Duration::from_hours(24 * u64::from(config.idempotency_days));
             tokio::join!(
-                jobs::partitions::run(db.clone(), clock.clone()),
-                jobs::idempotency::run(db.clone(), memory, window, clock.clone()),
+                jobs::partitions::run(db.clone(), window, clock.clone()),
+                jobs::idempotency::run(db.clone(), memory, window),
                 jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
                 jobs::watermark::run(db.clone(), metrics),
             );

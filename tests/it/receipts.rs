@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidewater::access::Scope;
+use tidewater::clock::Clock;
 use uuid::Uuid;
 
 use crate::ingest::{click, key, run};
@@ -157,4 +158,30 @@ async fn a_batch_is_known_to_its_tenant_alone() {
     assert_eq!(theirs["data"]["receipt"], Value::Null, "{theirs}");
     let nobody = app.anonymous(Method::GET, &format!("/v1/receipts/{batch_id}"));
     assert_eq!(answer(nobody).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn receipts_of_days_past_the_window_are_dropped() {
+    let app = TestApp::start().await;
+    app.accept(&[Order::of("mug").event()]).await;
+    // The first of January 2020, by the time that ids begin with.
+    run(
+        &app.db,
+        "CREATE TABLE receipt_2020_01_01 PARTITION OF receipt
+         FOR VALUES FROM ('016f5e66-e800-0000-0000-000000000000')
+                      TO ('016f638d-4400-0000-0000-000000000000')",
+    )
+    .await;
+    // A server looks when it starts, and then every hour.
+    let next = TestApp::on(app.db.clone(), None, Clock::System).await;
+    let old = "SELECT count(*) FROM pg_class WHERE relname = 'receipt_2020_01_01'";
+    let dropped = async {
+        while next.db.number(old).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), dropped)
+        .await
+        .expect("old receipts go");
+    assert_eq!(app.db.number("SELECT count(*) FROM receipt").await, 1);
 }
