@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::money::Currency;
 use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
+use crate::storage::db::refresh;
 use crate::storage::entity::tenant;
 use crate::storage::queries::keys::find;
 use crate::storage::{Db, StorageError};
@@ -127,14 +128,13 @@ impl Access {
     }
 
     async fn find(&self, hash: Hash) -> Result<Option<Arc<Identity>>, StorageError> {
-        let found = self.look_up(hash).await;
+        let stale = self.stale.get(&hash).await;
+        let found = refresh(stale.is_some(), self.look_up(hash)).await;
         match &found {
             Ok(Some(identity)) => self.stale.insert(hash, Arc::clone(identity)).await,
             Ok(None) => self.stale.invalidate(&hash).await,
-            Err(StorageError::Unavailable(_)) => {
-                if let Some(identity) = self.stale.get(&hash).await {
-                    return Ok(Some(identity));
-                }
+            Err(StorageError::Unavailable(_) | StorageError::Timeout(_)) if stale.is_some() => {
+                return Ok(stale);
             }
             Err(_) => {}
         }

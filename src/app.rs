@@ -261,14 +261,13 @@ impl Chores {
             memory,
             ingest,
         } = self;
+        let window = config.idempotency_window();
         let jobs = async {
             if role == Role::Api {
                 return;
             }
-            let window = Duration::from_hours(24 * u64::from(config.idempotency_days));
             tokio::join!(
                 jobs::partitions::run(db.clone(), window, clock.clone()),
-                jobs::idempotency::run(db.clone(), memory, window),
                 jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
                 jobs::watermark::run(db.clone(), metrics),
             );
@@ -279,9 +278,11 @@ impl Chores {
             }
             let interval = Duration::from_secs(config.canary_seconds.into());
             let objective = Duration::from_millis(config.canary_objective_ms.into());
-            canary::run(ingest, db.clone(), interval, objective).await;
+            Box::pin(canary::run(ingest, db.clone(), interval, objective)).await;
         };
-        tokio::join!(jobs, canary);
+        // Each process forgets for itself.
+        let ids = jobs::idempotency::run(db.clone(), memory, window);
+        tokio::join!(jobs, ids, canary);
     }
 }
 

@@ -21,6 +21,7 @@ mod validate;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -94,6 +95,10 @@ pub struct Receipt {
     pub message: Option<String>,
     /// The offending field.
     pub path: Option<String>,
+    /// It is accepted, but happened before the ids began that are still known: had another event
+    /// been sent under its id that long ago, that would not be noticed. Not said of batches asked
+    /// for later.
+    pub outside_window: bool,
 }
 
 impl Receipt {
@@ -110,16 +115,16 @@ impl Receipt {
             code,
             message: code.map(|code| code.sentence().to_owned()),
             path: None,
+            outside_window: false,
         }
     }
-}
 
-impl Receipt {
     /// With what there is to say of an event that was stored nevertheless.
     fn or_warned(self, warning: Option<Refusal>) -> Self {
         match warning {
             Some(warning) if self.code.is_none() => Self {
                 event_id: self.event_id,
+                outside_window: self.outside_window,
                 ..Self::refused(self.status, warning)
             },
             _ => self,
@@ -133,6 +138,7 @@ impl Receipt {
             code: Code::from_name(&refusal.code),
             message: Some(refusal.message),
             path: (!refusal.path.is_empty()).then_some(refusal.path),
+            outside_window: false,
         }
     }
 }
@@ -157,6 +163,13 @@ impl Receipts {
             .filter(|receipt| receipt.status == status)
             .count()
     }
+
+    /// How many events happened before the idempotency window.
+    #[must_use]
+    pub fn count_outside_window(&self) -> usize {
+        let outside = |receipt: &&Receipt| receipt.outside_window;
+        self.receipts.iter().filter(outside).count()
+    }
 }
 
 /// Takes batches.
@@ -172,14 +185,16 @@ pub struct Ingest {
     writer: Writer,
     rules: RulesCache,
     clock: Clock,
+    /// How long ids are known.
+    window: Duration,
     metrics: Metrics,
     perch: Arc<Perch>,
 }
 
 impl Ingest {
-    /// An ingest that writes to `log`.
+    /// An ingest that writes to `log`, of a server that knows ids for so long.
     #[must_use]
-    pub(crate) fn new(log: Log, writer: Writer, clock: Clock) -> Self {
+    pub(crate) fn new(log: Log, writer: Writer, clock: Clock, window: Duration) -> Self {
         let (db, metrics) = (writer.db.clone(), writer.metrics.clone());
         Self {
             rules: RulesCache::new(db.clone(), metrics.clone()),
@@ -187,6 +202,7 @@ impl Ingest {
             log,
             writer,
             clock,
+            window,
             metrics,
             perch: Arc::default(),
         }
@@ -227,17 +243,19 @@ impl Ingest {
         };
         let batch_id = batch.id;
         let rules = self.rules.of(sender.tenant).await?;
+        let window_began = received_at - self.window;
         let check = |event: &Event| rules.check(event);
         let mut judged = Vec::with_capacity(drafts.len());
         for (position, draft) in (0..).zip(drafts) {
             let spare_id = || new_id(received_at);
             match rules.bounded(judge(draft, sender, received_at, spare_id, check)) {
                 Judged::Good(what) => {
-                    judged.push(Ok((what.id, None)));
+                    judged.push(Ok((what.id, what.timestamp < window_began, None)));
                     batch.events.push(Placed { position, what });
                 }
                 Judged::Warned(event, what) => {
-                    judged.push(Ok((event.id, Some(what.clone()))));
+                    let is_outside = event.timestamp < window_began;
+                    judged.push(Ok((event.id, is_outside, Some(what.clone()))));
                     batch.warnings.push(Placed { position, what });
                     let what = event;
                     batch.events.push(Placed { position, what });
@@ -259,9 +277,13 @@ impl Ingest {
         } = self.log.append(batch).await?;
         let mut written = written.into_iter();
         let receipts = judged.into_iter().map(|judged| match judged {
-            Ok((id, warning)) => {
+            Ok((id, is_outside, warning)) => {
                 let written = written.next().expect("the log answers for each event");
-                Receipt::of(id, written).or_warned(warning)
+                let receipt = Receipt {
+                    outside_window: is_outside && written == Written::Accepted,
+                    ..Receipt::of(id, written)
+                };
+                receipt.or_warned(warning)
             }
             Err(receipt) => receipt,
         });

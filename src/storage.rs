@@ -9,6 +9,7 @@ pub mod db;
 pub mod embedded;
 pub mod entity;
 pub mod error;
+mod nodelay;
 pub mod partitions;
 pub mod queries;
 pub mod schema;

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
 use tidewater::cli::load::event::{Content, Format, Ids, Mix};
@@ -45,6 +46,11 @@ pub struct Round {
 impl Round {
     pub fn events(&self) -> u32 {
         self.requests.iter().map(|request| request.events).sum()
+    }
+
+    pub fn bodies(&self) -> Vec<Bytes> {
+        let bodies = self.requests.iter().map(|request| request.body.clone());
+        bodies.collect()
     }
 
     pub fn bytes(&self) -> usize {

@@ -131,7 +131,7 @@ async fn in_turns(mut senders: [(&str, Sender); 2]) {
 }
 
 /// The median of the rounds' ratios.
-fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+pub fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(
         ours.iter()
             .zip(theirs)

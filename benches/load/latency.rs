@@ -15,6 +15,7 @@ pub async fn run() {
     for round in 0..ROUNDS {
         let maximum = maximum(&server).await;
         let half = maximum / 2.0;
+        server.settle().await;
         let report = server
             .load(&format!("--rate {half:.0} --duration 12s --connections 32"))
             .await;

@@ -22,12 +22,13 @@ mod memory;
 mod process;
 mod questions;
 mod server;
+mod stream;
 mod visible;
 
 use std::time::Duration;
 
 /// Each mode, whether it is measured without being named, and what it measures.
-const MODES: [(&str, bool, &str); 8] = [
+const MODES: [(&str, bool, &str); 9] = [
     (
         "ingest",
         true,
@@ -53,6 +54,11 @@ const MODES: [(&str, bool, &str); 8] = [
         "memory",
         true,
         "what the server holds, idle and at full rate",
+    ),
+    (
+        "stream",
+        true,
+        "events a second into Redis, against a bare XADD, and out of it",
     ),
     ("questions", true, "how long questions take"),
     (
@@ -101,6 +107,7 @@ async fn main() {
             "latency" => latency::run().await,
             "visible" => visible::run().await,
             "memory" => memory::run().await,
+            "stream" => stream::run().await,
             "questions" => questions::run().await,
             _ => curve::run(Duration::from_secs(60 * minutes)).await,
         }

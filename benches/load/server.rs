@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 pub const KEY: &str = "a-key-for-load-0123456789";
 const DATABASE: &str = "tidewater_load";
 
-/// The program as a process of its own.
+/// The program as a process of its own, and workers beside it.
 pub struct Server {
     pub url: String,
     pub database_url: String,
@@ -23,8 +23,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on an empty database.
+    /// Starts it on an empty database, which it writes to itself.
     pub async fn start() -> Self {
+        Self::start_as("all", &[("TIDEWATER_INGEST", "direct")]).await
+    }
+
+    /// Starts it in a role, with these variables.
+    pub async fn start_as(role: &str, variables: &[(&str, &str)]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".services/env");
         let file = std::fs::read_to_string(file).unwrap_or_default();
         let written: HashMap<&str, &str> = file
@@ -44,8 +49,11 @@ impl Server {
         );
         let (api, metrics) = (free_port(), free_port());
         let child = program(&database_url)
+            .envs(variables.iter().copied())
             .args([
                 "serve",
+                "--role",
+                role,
                 "--listen",
                 &format!("127.0.0.1:{api}"),
                 "--metrics-listen",
@@ -121,7 +129,8 @@ impl Server {
     }
 }
 
-fn program(database_url: &str) -> Command {
+/// The program, with what it needs to write to a database.
+pub fn program(database_url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidewater"));
     command
         .env("DATABASE_URL", database_url)

@@ -91,7 +91,12 @@ impl Services {
             }
             (IngestMode::Stream, None) => return Err(StreamError::NoRedis.into()),
         };
-        let ingest = Ingest::new(log, writer, clock.clone());
+        let ingest = Ingest::new(
+            log,
+            writer,
+            clock.clone(),
+            config.ingest.idempotency_window(),
+        );
         Ok(Self {
             db,
             clock,

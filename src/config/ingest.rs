@@ -1,5 +1,7 @@
 //! How events are taken, how long they are remembered, and how ingest watches itself.
 
+use std::time::Duration;
+
 use clap::{ArgAction, Args, ValueEnum};
 
 /// When events are acknowledged.
@@ -134,4 +136,12 @@ pub struct IngestConfig {
         default_value_t = 1_000
     )]
     pub canary_objective_ms: u32,
+}
+
+impl IngestConfig {
+    /// How long an event's id is remembered.
+    #[must_use]
+    pub fn idempotency_window(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.idempotency_days))
+    }
 }

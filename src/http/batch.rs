@@ -25,7 +25,10 @@ pub(super) async fn batch(
 ) -> Result<Json<Answer>, Problem> {
     let detail = Detail::parse(query.as_deref())?;
     let max = caller.may_send();
-    let body = state.bodies.read_events(max, &headers, body).await?;
+    let body = state
+        .bodies
+        .read_events(&caller, max, &headers, body)
+        .await?;
     take(&state, caller, parse_batch(&body), detail).await
 }
 
@@ -40,7 +43,10 @@ pub(super) async fn message(
 ) -> Result<Json<Answer>, Problem> {
     let detail = Detail::parse(query.as_deref())?;
     let max = MAX_FOREIGN_BYTES;
-    let body = state.bodies.read_events(max, &headers, body).await?;
+    let body = state
+        .bodies
+        .read_events(&caller, max, &headers, body)
+        .await?;
     take(&state, caller, parse_message(&body, kind), detail).await
 }
 
@@ -52,7 +58,10 @@ pub(super) async fn posthog(
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
     let max = caller.may_send();
-    let body = state.bodies.read_events(max, &headers, body).await?;
+    let body = state
+        .bodies
+        .read_events(&caller, max, &headers, body)
+        .await?;
     take(&state, caller, parse_posthog(&body), Detail::All).await
 }
 

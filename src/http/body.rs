@@ -1,24 +1,32 @@
 //! Bodies: JSON, unpacked, bounded in size and in what all of them take.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use bytes::Bytes;
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::identity::Caller;
+use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_BYTES;
 
-/// What all bodies that are being read may take, in kibibytes.
-const ROOM_KIB: u32 = 256 * 1024;
-/// How many uploads without an end are taken at a time.
+/// What all bodies together may take from their first byte until their request is answered, in
+/// kibibytes: of those who have shown a key, and of the others.
+const ROOM_KIB: usize = 256 * 1024;
+const STRANGERS_ROOM_KIB: usize = 32 * 1024;
+/// How many uploads without an end are taken at a time, of all and of one tenant.
 const STREAMS: usize = 32;
-/// How long a request waits until it may send its body.
-const PATIENCE: Duration = Duration::from_millis(40);
+const STREAMS_OF_TENANT: usize = 8;
+/// How long a body waits for room.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(15);
 
@@ -26,33 +34,84 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct Bodies {
     room: Arc<Semaphore>,
+    strangers_room: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    streams_of: Arc<Mutex<HashMap<TenantId, usize>>>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
         Self {
-            room: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            room: Arc::new(Semaphore::new(ROOM_KIB)),
+            strangers_room: Arc::new(Semaphore::new(STRANGERS_ROOM_KIB)),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            streams_of: Arc::default(),
         }
     }
 }
 
+/// A body that has arrived; it takes its room until it is dropped.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    bytes: BytesMut,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Arrived {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Arrived {
+    /// Gives up the bytes, but not their room: what was made of them takes it.
+    pub(super) fn into_room(self) -> Option<OwnedSemaphorePermit> {
+        self.room
+    }
+}
+
+/// An upload's turn, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    tenant: TenantId,
+    streams_of: Arc<Mutex<HashMap<TenantId, usize>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut streams_of = lock(&self.streams_of);
+        if let Some(streams) = streams_of.get_mut(&self.tenant) {
+            *streams -= 1;
+            if *streams == 0 {
+                streams_of.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Bodies {
     /// A JSON body, unpacked, up to [`MAX_BYTES`].
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Arrived, Problem> {
         require_kind(headers, &["application/json"])?;
-        self.read_up_to(MAX_BYTES, headers, body).await
+        arrive(MAX_BYTES, &self.room, headers, body).await
     }
 
     /// A JSON body of events, whatever its sender calls it: pages of other sites say text, which
     /// needs no permission of the browser, and RudderStack's Node SDK says form.
     pub(super) async fn read_events(
         &self,
+        caller: &Caller,
         max: usize,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Bytes, Problem> {
+    ) -> Result<Arrived, Problem> {
         require_kind(
             headers,
             &[
@@ -61,37 +120,84 @@ impl Bodies {
                 "application/x-www-form-urlencoded",
             ],
         )?;
-        self.read_up_to(max, headers, body).await
+        let room = if caller.is_known() {
+            &self.room
+        } else {
+            &self.strangers_room
+        };
+        arrive(max, room, headers, body).await
     }
 
-    /// A turn for an upload without an end, until it is dropped.
-    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    /// A turn for an upload without an end.
+    pub(super) fn stream(&self, tenant: TenantId) -> Result<Turn, Problem> {
         let turn = Arc::clone(&self.streams).try_acquire_owned();
-        turn.map_err(|_| Code::Overloaded.into())
+        let turn = turn.map_err(|_| Code::Overloaded)?;
+        let mut streams_of = lock(&self.streams_of);
+        let streams = streams_of.entry(tenant).or_default();
+        if *streams == STREAMS_OF_TENANT {
+            return Err(Code::Overloaded.into());
+        }
+        *streams += 1;
+        Ok(Turn {
+            tenant,
+            streams_of: Arc::clone(&self.streams_of),
+            _place: turn,
+        })
     }
+}
 
-    async fn read_up_to(
-        &self,
-        max: usize,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Bytes, Problem> {
-        // Unknown of bodies that were packed or come in chunks.
-        let size = value(headers, CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
-        let weight = u32::try_from(size.unwrap_or(max).min(max) / 1024 + 1).unwrap_or(ROOM_KIB);
-        let room = self.room.acquire_many(weight.min(ROOM_KIB));
-        let Ok(Ok(_room)) = tokio::time::timeout(PATIENCE, room).await else {
+/// Reads a body of up to `max` bytes into this room.
+async fn arrive(
+    max: usize,
+    room: &Arc<Semaphore>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Arrived, Problem> {
+    // Unknown of bodies that were packed or come in chunks.
+    let told = value(headers, CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
+    let mut arrived = Arrived {
+        bytes: BytesMut::with_capacity(told.unwrap_or_default().min(max)),
+        room: None,
+    };
+    let mut body = body.into_data_stream();
+    let arriving = async {
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| unreadable(&error))?;
+            if chunk.len() > max - arrived.bytes.len() {
+                let detail = format!("The body has more than {max} bytes, unpacked. Split it.");
+                return Err(Problem::with(Code::BodyTooLarge, detail));
+            }
+            arrived.take_room(room, chunk.len()).await?;
+            arrived.bytes.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    let arriving = tokio::time::timeout(ARRIVAL, arriving).await;
+    arriving.map_err(|_| Problem::new(Code::RequestTimeout))??;
+    Ok(arrived)
+}
+
+impl Arrived {
+    /// Takes room for so many bytes more.
+    async fn take_room(&mut self, room: &Arc<Semaphore>, more: usize) -> Result<(), Problem> {
+        let taken = self
+            .room
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let needed = (self.bytes.len() + more).div_ceil(1024);
+        let missing = u32::try_from(needed.saturating_sub(taken)).unwrap_or(u32::MAX);
+        if missing == 0 {
+            return Ok(());
+        }
+        let acquiring = Arc::clone(room).acquire_many_owned(missing);
+        let Ok(Ok(permit)) = tokio::time::timeout(PATIENCE, acquiring).await else {
             return Err(Code::Overloaded.into());
         };
-        let arrival = tokio::time::timeout(ARRIVAL, to_bytes(body, max)).await;
-        let arrived = arrival.map_err(|_| Problem::new(Code::RequestTimeout))?;
-        arrived.map_err(|error| {
-            if causes(&error).any(|cause| cause.to_string().contains("length limit exceeded")) {
-                let detail = format!("The body has more than {max} bytes, unpacked. Split it.");
-                return Problem::with(Code::BodyTooLarge, detail);
-            }
-            unreadable(&error)
-        })
+        match &mut self.room {
+            Some(room) => room.merge(permit),
+            None => self.room = Some(permit),
+        }
+        Ok(())
     }
 }
 

@@ -34,9 +34,9 @@ pub(super) async fn answer(
                 format!("The body is not a GraphQL request: {error}."),
             )
         })?;
-        Ok((identity, request))
+        Ok((identity, request, body.into_room()))
     };
-    let (identity, request) = match request.await {
+    let (identity, request, _room) = match request.await {
         Ok(ready) => ready,
         Err(problem) => return refusal(&problem, kind),
     };

@@ -30,9 +30,14 @@ impl FromRequestParts<State> for Authenticated {
 pub(super) struct Caller(pub(super) Option<Arc<Identity>>);
 
 impl Caller {
+    /// Whether a key was shown before the body.
+    pub(super) const fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// How many bytes a batch may have; fewer from those who show no key before the body.
     pub(super) const fn may_send(&self) -> usize {
-        if self.0.is_some() {
+        if self.is_known() {
             MAX_BYTES
         } else {
             MAX_FOREIGN_BYTES

@@ -49,12 +49,21 @@ pub(super) struct Answer {
 
 /// How many events became what.
 #[derive(Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Counts {
     accepted: usize,
     duplicates: usize,
     conflicts: usize,
     quarantined: usize,
     rejected: usize,
+    /// Of the accepted, those that happened before the idempotency window; if there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    outside_idempotency_window: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -65,6 +74,7 @@ impl Counts {
             conflicts: receipts.count(Status::Conflict),
             quarantined: receipts.count(Status::Quarantined),
             rejected: receipts.count(Status::Rejected),
+            outside_idempotency_window: receipts.count_outside_window(),
         }
     }
 
@@ -74,6 +84,7 @@ impl Counts {
         self.conflicts += more.conflicts;
         self.quarantined += more.quarantined;
         self.rejected += more.rejected;
+        self.outside_idempotency_window += more.outside_idempotency_window;
     }
 }
 
@@ -99,6 +110,8 @@ pub(super) struct ReceiptAnswer {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outside_idempotency_window: bool,
 }
 
 impl ReceiptAnswer {
@@ -114,6 +127,7 @@ impl ReceiptAnswer {
             message: receipt.message,
             path: receipt.path,
             retry_after: wait.map(|wait| wait.as_secs().max(1)),
+            outside_idempotency_window: receipt.outside_window,
         }
     }
 }
@@ -180,7 +194,10 @@ pub(super) fn problems(
     names: Names,
 ) -> impl Iterator<Item = (usize, ReceiptAnswer)> {
     let all = receipts.receipts.into_iter().zip(names).enumerate();
-    all.filter(|(_, (receipt, _))| !matches!(receipt.status, Status::Accepted | Status::Duplicate))
+    let is_good = |receipt: &Receipt| {
+        receipt.code.is_none() && matches!(receipt.status, Status::Accepted | Status::Duplicate)
+    };
+    all.filter(move |(_, (receipt, _))| !is_good(receipt))
         .map(|(position, (receipt, name))| (position, ReceiptAnswer::new(receipt, name)))
 }
 

@@ -13,10 +13,10 @@ use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::State;
-use super::body::{require_kind, unreadable};
+use super::body::{Turn, require_kind, unreadable};
 use super::identity;
 use super::receipts::{Answer, BlockAnswer, Counts};
 use crate::access::Scope;
@@ -25,7 +25,7 @@ use crate::ingest::parse::{Lines, parse_line};
 
 /// The media type of lines of JSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
-/// How long an upload may send nothing.
+/// How long an upload may take for a line.
 const IDLE: Duration = Duration::from_secs(15);
 /// After how short a pause what has come is stored.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -38,7 +38,8 @@ pub(super) async fn take(
     body: Body,
 ) -> Result<Response, Problem> {
     let key = identity::key(&headers)?;
-    state.access.identify(&key).await?.may(Scope::Ingest)?;
+    let identity = state.access.identify(&key).await?;
+    identity.may(Scope::Ingest)?;
     if query.is_some_and(|query| !query.is_empty()) {
         return Err(Code::InvalidParameter.into());
     }
@@ -47,7 +48,7 @@ pub(super) async fn take(
         &[NDJSON, "application/ndjson", "application/jsonl"],
     )?;
     let upload = Upload {
-        turn: state.bodies.stream()?,
+        turn: state.bodies.stream(identity.tenant)?,
         state,
         key,
         body: body.into_data_stream(),
@@ -55,6 +56,7 @@ pub(super) async fn take(
         lines: Lines::default(),
         totals: Counts::default(),
         stage: Stage::Arriving,
+        line_began: Instant::now(),
     };
     let answers = unfold(upload, |mut upload| async move {
         let answer = upload.next_answer().await?;
@@ -74,7 +76,9 @@ struct Upload {
     totals: Counts,
     stage: Stage,
     #[expect(dead_code, reason = "given back when the upload ends")]
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
+    /// Since when no line has become complete.
+    line_began: Instant,
 }
 
 enum Stage {
@@ -91,6 +95,7 @@ enum Stage {
 impl Upload {
     /// The next line of the answer; none after the last.
     async fn next_answer(&mut self) -> Option<Bytes> {
+        self.line_began = Instant::now();
         loop {
             let taken = self.lines.push(&self.chunk);
             self.chunk.advance(taken);
@@ -126,8 +131,13 @@ impl Upload {
 
     /// Waits for more; true if nothing came for a while and there are lines to store.
     async fn receive(&mut self) -> bool {
-        let patience = if self.lines.is_empty() { IDLE } else { PAUSE };
-        match tokio::time::timeout(patience, self.body.next()).await {
+        let arriving = self.body.next();
+        let arrived = if self.lines.is_empty() {
+            timeout_at(self.line_began + IDLE, arriving).await
+        } else {
+            timeout(PAUSE, arriving).await
+        };
+        match arrived {
             Ok(Some(Ok(chunk))) => self.chunk = chunk,
             Ok(Some(Err(error))) => self.stage = Stage::Broken(unreadable(&error)),
             Ok(None) => {
@@ -136,7 +146,7 @@ impl Upload {
             }
             Err(_) if !self.lines.is_empty() => return true,
             Err(_) => {
-                let detail = format!("Nothing came for {} seconds.", IDLE.as_secs());
+                let detail = format!("No line came for {} seconds.", IDLE.as_secs());
                 self.stage = Stage::Broken(Problem::with(Code::RequestTimeout, detail));
             }
         }

@@ -23,7 +23,7 @@ pub use stream::{PartitionHealth, StreamLog};
 /// How much may wait to become durable, in kibibytes: the bound on memory, in events and in bytes.
 const ROOM_KIB: u32 = 64 * 1024;
 /// How long a batch waits for room before its sender is asked to come back.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// While one transaction commits, another is filled.
 const WRITERS: usize = 2;
 
@@ -177,13 +177,23 @@ impl Drop for Place {
     }
 }
 
-/// What a batch takes in memory, roughly, in kibibytes: its long texts, and half a kibibyte an
-/// event.
+/// What a batch takes in memory, roughly, in kibibytes: its texts, and half a kibibyte an event.
 fn weight_kib(batch: &Batch) -> u32 {
     let texts = |event: &Event| {
-        let url = event.page_url.as_ref().map_or(0, String::len);
+        let optional = [
+            &event.page_url,
+            &event.user_agent,
+            &event.session_id,
+            &event.region,
+            &event.channel,
+            &event.campaign,
+            &event.user.username,
+            &event.user.email,
+        ];
+        let optional: usize = optional.into_iter().flatten().map(String::len).sum();
+        let link = event.link.as_ref().map_or(0, |link| link.external_id.len());
         let lines = event.order.as_ref().map_or(0, |order| order.lines.len());
-        event.properties.len() + url + event.user.external_id.len() + 256 * lines
+        event.properties.len() + event.user.external_id.len() + optional + link + 256 * lines
     };
     let events = batch.events.iter().map(|event| 512 + texts(&event.what));
     let held = batch.held.iter().map(|held| 512 + held.what.payload.len());

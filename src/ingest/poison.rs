@@ -51,7 +51,8 @@ fn native(event: &Event) -> Value {
     if let Some(link) = &event.link {
         let other = match link.kind {
             LinkKind::Identify => "anonymousId",
-            LinkKind::Alias => "previousId",
+            LinkKind::Alias if link.anonymous => "previousId",
+            LinkKind::Alias => "previousUserId",
         };
         set(other, Some(link.external_id.as_str().into()));
     }

@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub const MAX_DEPTH: u32 = 16;
 /// How many decimals PostgreSQL's numbers have at most, written without an exponent.
 const MAX_DECIMALS: i64 = 16_383;
-/// More than a finite float of [`MAX_BYTES`] needs; PostgreSQL refuses `0e9999999999`.
-const MAX_EXPONENT: i64 = 100_000;
+/// How many bytes they may have once no number has an exponent: PostgreSQL writes them out, so that
+/// `1e-300` is stored, and read, as 302 digits.
+const MAX_WRITTEN_OUT: usize = 2 * MAX_BYTES;
 /// How many bytes the text of one event's properties may have.
 pub const MAX_BYTES: usize = 32 * 1024;
 
@@ -39,7 +40,7 @@ pub fn digest(json: &str) -> Result<u64, String> {
     deserializer.end().map_err(|error| error.to_string())?;
     if some_float.get() && !numbers_fit(json) {
         return Err(format!(
-            "a number has more than {MAX_DECIMALS} decimals, or its exponent is too large"
+            "a number has more than {MAX_DECIMALS} decimals, or the numbers without their exponents more than {MAX_WRITTEN_OUT} bytes"
         ));
     }
     Ok(hash)
@@ -54,6 +55,7 @@ fn numbers_fit(json: &str) -> bool {
     let mut numbers = between.flat_map(|piece| {
         piece.split(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.' | 'e' | 'E'))
     });
+    let mut written_out = json.len();
     numbers.all(|number| {
         let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
         let decimals = digits
@@ -66,7 +68,9 @@ fn numbers_fit(json: &str) -> bool {
             exponent.parse().unwrap_or(i64::MIN)
         };
         let decimals = i64::try_from(decimals).unwrap_or(i64::MAX);
-        exponent <= MAX_EXPONENT && decimals.saturating_sub(exponent) <= MAX_DECIMALS
+        let digits = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
+        written_out = written_out.saturating_add(digits);
+        written_out <= MAX_WRITTEN_OUT && decimals.saturating_sub(exponent) <= MAX_DECIMALS
     })
 }
 
@@ -222,6 +226,9 @@ mod tests {
         }
         assert!(digest(r#"{"a":[1e-16383,0.5e-16382,"\"1e-99999",false,null]}"#).is_ok());
         assert!(digest(&format!("{{\"a\":0.{}1}}", "0".repeat(16_383))).is_err());
+        let many = |count: usize| format!("{{\"a\":[{}0]}}", "1e-300,".repeat(count));
+        assert!(digest(&many(200)).is_ok());
+        assert!(digest(&many(220)).is_err());
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(20), "]".repeat(20));
         assert!(digest(&deep).unwrap_err().contains("nested deeper"));
         assert!(digest(&format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BYTES))).is_err());

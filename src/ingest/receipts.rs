@@ -45,6 +45,7 @@ impl Receipt {
             code: None,
             message: None,
             path: None,
+            outside_window: false,
         }
     }
 }
@@ -65,6 +66,7 @@ impl From<Outcome> for Receipt {
             code,
             message,
             path: path.filter(|path| !path.is_empty()),
+            outside_window: false,
         }
     }
 }

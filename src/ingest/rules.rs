@@ -7,7 +7,7 @@
 
 pub mod schema;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use crate::domain::batch::Refusal;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::db::refresh;
 use crate::storage::entity::event_schema::Mode;
 use crate::storage::queries::event_schemas::{known_types, of_types, versions};
 use crate::storage::queries::quarantine::held_up_to;
@@ -35,6 +36,8 @@ pub const MAX_TYPES: usize = 1_000;
 const MANY_TYPES: usize = 20_000;
 /// How many events of a tenant quarantine holds; approximately, as for the types.
 pub const MAX_HELD: u64 = 100_000;
+/// How long a type that was let in counts, though no event of it is stored yet.
+const LET_IN: Duration = Duration::from_hours(1);
 /// How long rules are remembered.
 const MEMORY: Duration = Duration::from_secs(5);
 /// How long the number of held events is.
@@ -83,8 +86,8 @@ impl Breach {
 #[allow(missing_debug_implementations, reason = "handles have nothing to show")]
 pub struct Rules {
     schemas: HashMap<String, Arc<Rule>>,
-    /// Those that are stored, and those let in since they were read.
-    types: Mutex<HashSet<String>>,
+    /// Those that are stored; and those let in since, which may lie in a stream, with the moment.
+    types: Mutex<HashMap<String, Option<Instant>>>,
     held: Arc<HeldCount>,
     metrics: Metrics,
 }
@@ -175,14 +178,22 @@ impl Rules {
     /// Whether an event of this type can be stored.
     fn may_have(&self, event_type: &str, admit: bool) -> bool {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        if types.contains(event_type) {
+        if types.contains_key(event_type) {
             return true;
         }
         let room = types.len() < MAX_TYPES;
         if room && admit {
-            types.insert(event_type.to_owned());
+            types.insert(event_type.to_owned(), Some(Instant::now()));
         }
         room
+    }
+
+    /// The types that were let in and may not be stored yet.
+    fn let_in(&self) -> HashMap<String, Option<Instant>> {
+        let types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |at: &Option<Instant>| at.is_some_and(|at| at.elapsed() < LET_IN);
+        let recent = types.iter().filter(|(_, at)| is_recent(at));
+        recent.map(|(name, at)| (name.clone(), *at)).collect()
     }
 
     /// A judgement as it is where quarantine is full: what cannot be held is rejected.
@@ -261,7 +272,7 @@ impl RulesCache {
 
     async fn load(&self, tenant: TenantId) -> Result<Arc<Rules>, StorageError> {
         let last = self.last.get(&tenant).await;
-        match self.read(tenant, last.as_deref()).await {
+        match refresh(last.is_some(), self.read(tenant, last.as_deref())).await {
             Ok(rules) => {
                 let rules = Arc::new(rules);
                 self.last.insert(tenant, Arc::clone(&rules)).await;
@@ -311,7 +322,9 @@ impl RulesCache {
             schemas.insert(row.event_type, Arc::new(rule));
         }
         schemas.retain(|_, rule| rule.mode != Mode::Off);
-        let types = known_types(db, tenant, MANY_TYPES).await?;
+        let mut types = last.map(Rules::let_in).unwrap_or_default();
+        let stored = known_types(db, tenant, MANY_TYPES).await?;
+        types.extend(stored.into_iter().map(|name| (name, None)));
         Ok(Rules {
             schemas,
             types: Mutex::new(types),

@@ -16,6 +16,8 @@ pub use crate::storage::writes::bots::Saying as Reclassification;
 /// How long what is stored is changed before the answer says how far it came: a request ends after
 /// 30 seconds.
 const BUDGET: Duration = Duration::from_secs(15);
+/// How long writers have between two days.
+const BREATH: Duration = Duration::from_millis(200);
 /// How far is looked ahead at once for events to change.
 const STEP: TimeDelta = TimeDelta::days(31);
 const MAX_LENGTH: usize = 1_024;
@@ -78,6 +80,8 @@ impl Reports {
                         to: day.to.min(to),
                     };
                     changed += bots::change(&self.db, saying, zone, day, part).await?;
+                    // Writers that waited begin again, and must be done before the next one.
+                    tokio::time::sleep(BREATH).await;
                     from = part.to;
                 }
                 None => from = ahead.to,

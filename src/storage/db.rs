@@ -9,7 +9,7 @@ use sea_orm::{
     IsolationLevel, TransactionTrait,
 };
 
-use super::StorageError;
+use super::{StorageError, nodelay};
 
 /// How long a question may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,6 +20,28 @@ const WRITERS: u32 = 6;
 const CONTROLLERS: u32 = 3;
 /// How long anything of the small pool may take.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long what has an older answer may take to be answered anew.
+const REFRESH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Waits for the answer to a small question; not for long, if there is an older one to go on with.
+///
+/// # Errors
+/// The question's, or that it took too long.
+pub async fn refresh<T>(
+    has_older: bool,
+    question: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    if !has_older {
+        return question.await;
+    }
+    let answer = tokio::time::timeout(REFRESH_TIMEOUT, question).await;
+    answer.unwrap_or_else(|_| {
+        Err(StorageError::Unavailable(
+            "the database does not answer".into(),
+        ))
+    })
+}
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -49,9 +71,14 @@ impl Db {
             .options([("plan_cache_mode", "force_generic_plan")])
             // Such a plan may be made while a table is small, and used when it no longer is.
             .options([("enable_seqscan", "off")]);
+        let port = options.get_port();
         let writes = PgPoolOptions::new()
             .max_connections(WRITERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |_, _| {
+                nodelay::on_connections_to(port);
+                Box::pin(async { Ok(()) })
+            })
             .connect_lazy_with(options);
 
         let control = pool(url, CONTROLLERS, CONTROL_TIMEOUT).await?;

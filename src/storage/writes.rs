@@ -42,7 +42,7 @@ use super::{Db, StorageError};
 use crate::domain::batch::Batch;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
-use classified::Classified;
+use classified::{Classified, Sayings};
 use idempotency::log::{self, Claim};
 use idempotency::memory::{Ids, Verdict};
 use idempotency::{Entry, seal};
@@ -200,7 +200,8 @@ async fn store_until_settled(
     memory: &WriteMemory,
     work: &[Work<'_>],
 ) -> Result<Stored, StorageError> {
-    let mut incoming = incoming(memory, work);
+    let mut sayings = memory.classified.now();
+    let mut incoming = incoming(&sayings, work);
     memory
         .spans
         .ensure(db.writes(), &spans(work, &incoming))
@@ -209,7 +210,8 @@ async fn store_until_settled(
     // Events whose facts are stored though their ids left the window.
     let mut stored_before = vec![false; incoming.len()];
     for collisions in 0..ATTEMPTS {
-        let attempt = attempt(db, memory, work, &incoming, &stored_before).await;
+        let version = sayings.version();
+        let attempt = attempt(db, memory, work, (version, &incoming), &stored_before).await;
         match attempt {
             Ok(Attempt::Committed(stored)) => {
                 return Ok(Stored {
@@ -218,9 +220,9 @@ async fn store_until_settled(
                 });
             }
             Ok(Attempt::Classified) => {
-                memory.days.forget();
                 memory.classified.load(db.writes()).await?;
-                incoming = self::incoming(memory, work);
+                sayings = memory.classified.now();
+                incoming = self::incoming(&sayings, work);
             }
             Err(StorageError::Exists(_)) if collisions > 0 => {
                 facts::find(db.writes(), &incoming, &mut stored_before).await?;
@@ -235,14 +237,14 @@ async fn store_until_settled(
     ))
 }
 
-/// The events of batches, one after the other.
-fn incoming<'a>(memory: &WriteMemory, work: &[Work<'a>]) -> Vec<Incoming<'a>> {
+/// The events of batches, one after the other, as they are seen by what was said.
+fn incoming<'a>(sayings: &Sayings, work: &[Work<'a>]) -> Vec<Incoming<'a>> {
     let of_batch = |Work { batch, .. }: &Work<'a>| {
         let batch: &'a Batch = batch;
         batch.events.iter().map(move |event| Incoming {
             batch,
             event: &event.what,
-            bot: memory.classified.is_bot(batch.tenant, &event.what),
+            bot: sayings.is_bot(batch.tenant, &event.what),
         })
     };
     work.iter().flat_map(of_batch).collect()
@@ -274,7 +276,7 @@ async fn attempt(
     db: &Db,
     memory: &WriteMemory,
     work: &[Work<'_>],
-    incoming: &[Incoming<'_>],
+    (version, incoming): (i64, &[Incoming<'_>]),
     stored_before: &[bool],
 ) -> Result<Attempt, StorageError> {
     let entries: Vec<Entry> = incoming.iter().map(Incoming::entry).collect();
@@ -306,7 +308,7 @@ async fn attempt(
     }
     let new_users = memory.users.unseen(&accepted);
     users::store(&mut transaction, &new_users).await?;
-    let new_days = memory.days.unseen(&accepted);
+    let new_days = memory.days.unseen(version, &accepted);
     user_days::store(&mut transaction, &new_days).await?;
     let new_words = memory.intake.unseen(&accepted);
     intake::store(&mut transaction, &new_words, work, &outcomes).await?;
@@ -325,7 +327,7 @@ async fn attempt(
             transaction.rollback().await?;
             return Ok(Attempt::Collided);
         };
-        if !memory.classified.is_current(segment.classifications) {
+        if segment.classifications != version {
             transaction.rollback().await?;
             return Ok(Attempt::Classified);
         }
@@ -343,7 +345,7 @@ async fn attempt(
     }
     drop(reservation);
     memory.users.remember(&new_users);
-    memory.days.remember(&new_days);
+    memory.days.remember(version, &new_days);
     memory.intake.remember(new_words);
     Ok(Attempt::Committed(Stored {
         outcomes,

@@ -6,6 +6,7 @@ mod faults;
 mod idempotency;
 mod outages;
 mod partitions;
+mod pressure;
 mod receipts;
 mod refusals;
 mod replays;

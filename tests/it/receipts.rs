@@ -1,13 +1,22 @@
 //! Receipts that are read later.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidewater::access::Scope;
+use tidewater::app::Role;
 use tidewater::clock::Clock;
 use uuid::Uuid;
 
 use crate::ingest::{click, key, run};
-use crate::support::{Order, TestApp, answer};
+use crate::support::{Order, TestApp, TestDb, answer, services};
+
+/// An hour ago.
+fn recently() -> String {
+    (Clock::System.now() - TimeDelta::hours(1)).to_rfc3339()
+}
 
 /// What `GET /v1/receipts/{batchId}` says to the holder of a key.
 async fn later(app: &TestApp, key: &str, batch_id: &str) -> (StatusCode, Value) {
@@ -24,7 +33,7 @@ async fn receipts_read_later_are_those_that_were_given() {
                       hold: putEventSchema(eventType: "held", mode: ENFORCE, schema: {required: ["a"]}) { eventSchema { mode } } }"#,
     )
     .await;
-    let (id, time) = (Uuid::new_v4(), "2026-03-01T12:00:00Z");
+    let (id, time) = (Uuid::new_v4(), &recently());
     let mut conflict = click(id, time);
     conflict["userId"] = "somebody else".into();
     let event = |event_type: &str| json!({"type": event_type, "timestamp": time, "userId": "u1"});
@@ -36,7 +45,7 @@ async fn receipts_read_later_are_those_that_were_given() {
         event("held"),
         7,
         {"eventId": Uuid::new_v4(), "type": "click", "timestamp": "tomorrow", "userId": "u1"},
-        Order::of("mug").event(),
+        Order::of("mug").at(time).event(),
     ]);
     let (_, given) = app.send(&batch).await;
     let counts = [
@@ -83,7 +92,7 @@ async fn what_the_database_refuses_has_its_receipt_too() {
     run(&app.db, refuse).await;
     let events: Vec<Value> = (0..6)
         .map(|n| {
-            let mut event = click(Uuid::new_v4(), "2026-03-01T12:00:00Z");
+            let mut event = click(Uuid::new_v4(), &recently());
             event["region"] = if n == 3 { "nowhere" } else { "here" }.into();
             event
         })
@@ -103,9 +112,7 @@ async fn what_the_database_refuses_has_its_receipt_too() {
 #[tokio::test]
 async fn the_parts_of_a_batch_are_put_together_and_what_is_not_stored_yet_is_pending() {
     let app = TestApp::start().await;
-    let (_, given) = app
-        .send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")]))
-        .await;
+    let (_, given) = app.send(&json!([click(Uuid::new_v4(), &recently())])).await;
     let batch_id = given["batchId"].as_str().unwrap();
     // Positions 3 and 1, of a batch whose third event another worker has.
     let parts = format!(
@@ -133,9 +140,7 @@ async fn the_parts_of_a_batch_are_put_together_and_what_is_not_stored_yet_is_pen
 #[tokio::test]
 async fn a_batch_is_known_to_its_tenant_alone() {
     let app = TestApp::start().await;
-    let (_, given) = app
-        .send(&json!([click(Uuid::new_v4(), "2026-03-01T12:00:00Z")]))
-        .await;
+    let (_, given) = app.send(&json!([click(Uuid::new_v4(), &recently())])).await;
     let batch_id = given["batchId"].as_str().unwrap();
     let stranger = key(&app.db, "another", Scope::Admin).await;
     let reader = key(&app.db, "default", Scope::Read).await;
@@ -184,4 +189,36 @@ async fn receipts_of_days_past_the_window_are_dropped() {
         .await
         .expect("old receipts go");
     assert_eq!(app.db.number("SELECT count(*) FROM receipt").await, 1);
+}
+
+#[tokio::test]
+async fn warnings_stay_with_their_events_though_a_stream_cuts_the_batch() {
+    let app = TestApp::stream(
+        TestDb::migrated().await,
+        &services().redis_url,
+        Role::All,
+        |_| (),
+    )
+    .await;
+    app.data(
+        r#"mutation { putEventSchema(eventType: "warned", mode: WARN, schema: {required: ["a"]}) { eventSchema { mode } } }"#,
+    )
+    .await;
+    let event = |n: u32| {
+        json!({"eventId": Uuid::new_v4(), "type": "warned", "timestamp": recently(),
+               "userId": format!("u{n}")})
+    };
+    let (_, given) = app.send(&(0..20).map(event).collect::<Value>()).await;
+    let path = format!("/v1/receipts/{}", given["batchId"].as_str().unwrap());
+    let all = async {
+        loop {
+            let (_, later) = app.get(&path).await;
+            if later["accepted"] == 20 {
+                return later;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let later = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert_eq!(later.unwrap()["receipts"], given["receipts"]);
 }

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tidewater::access::Scope;
+use tidewater::app::Role;
 use tidewater::clock::Clock;
 use uuid::Uuid;
 
 use crate::ingest::{key, statuses};
-use crate::support::{TestApp, TestDb, answer, assert_consistent};
+use crate::support::{TestApp, TestDb, answer, assert_consistent, services};
 
 /// What a price must be.
 fn prices() -> Value {
@@ -81,16 +82,28 @@ async fn a_schema_that_warns_is_told_of_and_one_that_is_off_is_not_looked_at() {
         json!({
             "eventId": bad["eventId"], "status": "accepted", "code": "schema_violation",
             "path": "properties.price", "message": r#""free" is not of type "number""#,
+            "outsideIdempotencyWindow": true,
         })
+    );
+    let again = json!([view(&json!("free")), view(&json!(5))]);
+    let summary = app.request(Method::POST, "/v1/batch?receipts=summary");
+    let (_, summary) = answer(summary.json(&again)).await;
+    assert_eq!(summary["receipts"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (
+            &summary["receipts"][0]["position"],
+            &summary["receipts"][0]["code"]
+        ),
+        (&json!(0), &json!("schema_violation"))
     );
     put(&app, "product_viewed", &prices(), "OFF").await;
     let bad = view(&json!("free"));
     let (_, quiet) = app.send(&json!([bad])).await;
     assert_eq!(
         quiet["receipts"][0],
-        json!({"eventId": bad["eventId"], "status": "accepted"})
+        json!({"eventId": bad["eventId"], "status": "accepted", "outsideIdempotencyWindow": true})
     );
-    assert_eq!(app.db.number("SELECT count(*) FROM event").await, 2);
+    assert_eq!(app.db.number("SELECT count(*) FROM event").await, 4);
 }
 
 #[tokio::test]
@@ -184,6 +197,22 @@ async fn another_process_follows_a_schema_within_five_seconds() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn types_that_lie_in_a_stream_count_though_none_of_them_is_stored() {
+    let redis = &services().redis_url;
+    let app = TestApp::stream(TestDb::migrated().await, redis, Role::Api, |_| ()).await;
+    let event = |n: u32| {
+        json!({"eventId": Uuid::new_v4(), "type": format!("t{n}"),
+               "timestamp": "2026-03-01T12:00:00Z", "userId": "u1"})
+    };
+    let (_, answer) = app.send(&(0..1_000).map(event).collect::<Value>()).await;
+    assert_eq!(answer["accepted"], 1_000);
+    // Longer than rules are remembered.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (_, answer) = app.send(&json!([event(1_001), event(7)])).await;
+    assert_eq!(statuses(&answer), ["quarantined", "accepted"]);
 }
 
 #[tokio::test]

@@ -114,6 +114,10 @@ struct Receipt {
     message: Option<String>,
     /// The offending field, as in `lines[0].amount`.
     path: Option<String>,
+    /// It is accepted, but happened before the ids began that are still known (seven days, unless
+    /// set otherwise): had another event been sent under its id that long ago, that would not be
+    /// noticed. False in receipts asked for later.
+    outside_idempotency_window: bool,
 }
 
 /// What the sender gets for a batch.
@@ -134,6 +138,8 @@ pub(in crate::graphql) struct IngestPayload {
     quarantined: usize,
     /// How many are not kept.
     rejected: usize,
+    /// How many of the stored ones happened before the idempotency window.
+    outside_idempotency_window: usize,
     /// One for each event, in order.
     receipts: Vec<Receipt>,
 }
@@ -148,6 +154,7 @@ impl From<Receipts> for IngestPayload {
             conflicts: receipts.count(Status::Conflict),
             quarantined: receipts.count(Status::Quarantined),
             rejected: receipts.count(Status::Rejected),
+            outside_idempotency_window: receipts.count_outside_window(),
             receipts: receipts
                 .receipts
                 .into_iter()
@@ -157,6 +164,7 @@ impl From<Receipts> for IngestPayload {
                     code: receipt.code.map(crate::error::Code::name),
                     message: receipt.message,
                     path: receipt.path,
+                    outside_idempotency_window: receipt.outside_window,
                 })
                 .collect(),
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::batch::Fate;
 use crate::domain::tenant::TenantId;
+use crate::error::Code;
 use crate::storage::StorageError;
 
 /// What is known of one event of a batch.
@@ -56,17 +57,34 @@ pub async fn receipt(
          ORDER BY part",
         [batch_id.into(), tenant.0.into()],
     );
+    let parts = Part::find_by_statement(statement).all(db).await?;
     let mut outcomes = BTreeMap::new();
-    for part in Part::find_by_statement(statement).all(db).await? {
-        outcomes.extend(read(part)?);
+    for part in &parts {
+        outcomes.extend(read(&part.outcomes)?);
+    }
+    // Warnings lie where the batch was cut, not with their events.
+    for part in parts {
+        let notes: Vec<Note> = serde_json::from_value(part.notes).map_err(|_| unreadable())?;
+        for note in notes {
+            let outcome = outcomes.get_mut(&note.position);
+            // That it is a conflict says more than what its content would have been warned of.
+            if let Some(outcome) = outcome
+                && (outcome.fate != Fate::Conflict || note.code == Code::IdConflict.name())
+            {
+                outcome.note = Some(note);
+            }
+        }
     }
     Ok(outcomes)
 }
 
+fn unreadable() -> StorageError {
+    StorageError::Bug("a receipt cannot be read".to_owned())
+}
+
 /// The events of one part.
-fn read(part: Part) -> Result<BTreeMap<u32, Outcome>, StorageError> {
-    let unreadable = || StorageError::Bug("a receipt cannot be read".to_owned());
-    let (entries, rest) = part.outcomes.as_chunks::<{ Fate::BYTES }>();
+fn read(outcomes: &[u8]) -> Result<BTreeMap<u32, Outcome>, StorageError> {
+    let (entries, rest) = outcomes.as_chunks::<{ Fate::BYTES }>();
     if !rest.is_empty() {
         return Err(unreadable());
     }
@@ -80,12 +98,6 @@ fn read(part: Part) -> Result<BTreeMap<u32, Outcome>, StorageError> {
             note: None,
         };
         outcomes.insert(u32::from_be_bytes(*position), outcome);
-    }
-    let notes: Vec<Note> = serde_json::from_value(part.notes).map_err(|_| unreadable())?;
-    for note in notes {
-        if let Some(outcome) = outcomes.get_mut(&note.position) {
-            outcome.note = Some(note);
-        }
     }
     Ok(outcomes)
 }

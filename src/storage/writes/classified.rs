@@ -2,7 +2,7 @@
 //! when the head of the idempotency log tells that something was said since.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sqlx::{self, PgPool};
 
@@ -13,31 +13,36 @@ use crate::storage::StorageError;
 
 /// What was said, as far as this process has read.
 #[derive(Debug, Default)]
-pub(super) struct Classified(Mutex<Known>);
+pub(super) struct Classified(Mutex<Arc<Sayings>>);
 
+/// What had been said at a moment.
 #[derive(Debug, Default)]
-struct Known {
-    /// How often something had been said when this was read.
+pub(super) struct Sayings {
+    /// How often something had been said by then.
     version: i64,
     bots: HashMap<(TenantId, i64), bool>,
 }
 
-impl Classified {
+impl Sayings {
     /// Whether an event is a bot's.
     pub(super) fn is_bot(&self, tenant: TenantId, event: &Event) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.bots.is_empty() {
+        if self.bots.is_empty() {
             return event.bot;
         }
-        let said = |text: &String| known.bots.get(&(tenant, user_agent_id(text)));
+        let said = |text: &String| self.bots.get(&(tenant, user_agent_id(text)));
         let said = event.user_agent.as_ref().and_then(said);
         said.copied().unwrap_or(event.bot)
     }
 
-    /// Whether nothing was said since.
-    pub(super) fn is_current(&self, version: i64) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.version == version
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Classified {
+    /// What was said by now.
+    pub(super) fn now(&self) -> Arc<Sayings> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads what was said: it is little.
@@ -55,11 +60,15 @@ impl Classified {
             .into_iter()
             .map(|(tenant, id, bot)| ((TenantId(tenant), id), bot));
         let bots = bots.collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known { version, bots };
+        let sayings = Arc::new(Sayings { version, bots });
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.version <= sayings.version {
+            *known = sayings;
+        }
         Ok(())
     }
 
     pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 }

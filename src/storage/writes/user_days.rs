@@ -27,7 +27,26 @@ const BOT: i16 = 128;
 
 /// The latest day of each user and what is stored of it, as far as this process has seen.
 #[derive(Debug, Default)]
-pub(super) struct SeenDays(Mutex<HashMap<Uuid, (NaiveDate, i16)>>);
+pub(super) struct SeenDays(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// How often something had been said of user agents: each time, days are changed that are
+    /// stored.
+    version: i64,
+    days: HashMap<Uuid, (NaiveDate, i16)>,
+}
+
+impl Seen {
+    /// What is known as of a version; nothing if another one is known.
+    fn at(&mut self, version: i64) -> Option<&mut HashMap<Uuid, (NaiveDate, i16)>> {
+        if version > self.version {
+            self.version = version;
+            self.days.clear();
+        }
+        (version == self.version).then_some(&mut self.days)
+    }
+}
 
 /// Days to store, by key.
 pub(super) type NewDays = BTreeMap<(TenantId, NaiveDate, Uuid), i16>;
@@ -44,13 +63,15 @@ fn activity(incoming: &Incoming<'_>) -> i16 {
 
 impl SeenDays {
     /// What of a batch is not known to be stored.
-    pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewDays {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn unseen(&self, version: i64, batch: &[Incoming<'_>]) -> NewDays {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.at(version);
         let mut days = NewDays::new();
         for incoming in batch {
             let (day, activity) = (incoming.day(), activity(incoming));
             let user = incoming.event.user.id;
-            let is_known = seen.get(&user).is_some_and(|(known_day, known)| {
+            let known = seen.as_ref().and_then(|seen| seen.get(&user));
+            let is_known = known.is_some_and(|(known_day, known)| {
                 *known_day == day && known & activity == activity
             });
             if !is_known {
@@ -61,8 +82,11 @@ impl SeenDays {
     }
 
     /// Remembers days that are committed.
-    pub(super) fn remember(&self, days: &NewDays) {
+    pub(super) fn remember(&self, version: i64, days: &NewDays) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = seen.at(version) else {
+            return;
+        };
         if seen.len() + days.len() > MEMORY {
             seen.clear();
         }
@@ -77,8 +101,7 @@ impl SeenDays {
     }
 
     pub(super) fn forget(&self) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clear();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
     }
 }
 

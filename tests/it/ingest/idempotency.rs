@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tidewater::clock::Clock;
 use uuid::Uuid;
@@ -81,7 +83,11 @@ async fn servers_side_by_side_count_an_id_once_while_runs_close_under_them() {
             .map(|_| {
                 let one = |_| {
                     let id = Uuid::from_u128(rand::random_range(0..150));
-                    click(id, "2026-03-01T12:00:00Z")
+                    // With one time alone, the key of the facts would find what is sent twice.
+                    click(
+                        id,
+                        &format!("2026-03-01T12:00:0{}Z", rand::random_range(0..9)),
+                    )
                 };
                 (0..40).map(one).collect()
             })
@@ -95,7 +101,7 @@ async fn servers_side_by_side_count_an_id_once_while_runs_close_under_them() {
                 let id = event["eventId"].as_str().unwrap().parse().unwrap();
                 match status {
                     "accepted" => *contents.entry(id).or_default() += 1,
-                    "duplicate" => {}
+                    "duplicate" | "conflict" => {}
                     other => panic!("{other}: {answer}"),
                 }
             }
@@ -141,4 +147,55 @@ async fn past_the_window_the_same_event_is_a_duplicate_still_and_its_id_is_free_
         .at("2026-03-01T12:00:01Z");
     let (_, answer) = app.send(&json!([moved.event()])).await;
     assert_eq!(statuses(&answer), ["accepted"]);
+}
+
+#[tokio::test]
+async fn what_happened_before_the_window_is_accepted_and_told_of() {
+    let app = TestApp::start().await;
+    let ago = |hours: i64| (Clock::System.now() - TimeDelta::hours(hours)).to_rfc3339();
+    let inside = click(Uuid::from_u128(1), &ago(7 * 24 - 1));
+    let outside = click(Uuid::from_u128(2), &ago(7 * 24 + 1));
+    let (_, answer) = app.send(&json!([inside, outside])).await;
+    assert_eq!(answer["outsideIdempotencyWindow"], 1);
+    assert_eq!(
+        answer["receipts"],
+        json!([
+            {"eventId": inside["eventId"], "status": "accepted"},
+            {"eventId": outside["eventId"], "status": "accepted", "outsideIdempotencyWindow": true},
+        ])
+    );
+    // Sent again, it is known all the same.
+    let (_, again) = app.send(&json!([inside, outside])).await;
+    assert_eq!(statuses(&again), ["duplicate"; 2]);
+    assert!(again.get("outsideIdempotencyWindow").is_none());
+
+    let lines = format!("{}\n", click(Uuid::from_u128(3), &ago(24 * 30)));
+    let upload = app.request(Method::POST, "/v1/events");
+    let upload = upload.header("content-type", "application/x-ndjson");
+    let answers = upload
+        .body(lines)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    for line in answers.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["outsideIdempotencyWindow"], 1, "{line}");
+    }
+    let event = json!({"type": "click", "timestamp": ago(24 * 30), "userId": "u1"});
+    let mutation = "mutation($events: [EventInput!]!) {
+        ingestEvents(events: $events) {
+            accepted outsideIdempotencyWindow receipts { outsideIdempotencyWindow }
+        }
+    }";
+    let answer = app.ask_with(mutation, json!({"events": [event]})).await;
+    assert_eq!(
+        answer["data"]["ingestEvents"],
+        json!({
+            "accepted": 1, "outsideIdempotencyWindow": 1,
+            "receipts": [{"outsideIdempotencyWindow": true}],
+        })
+    );
 }

@@ -75,10 +75,11 @@ async fn a_batch_gets_its_receipts_in_order_in_either_shape_plain_or_packed() {
             answer,
             json!({
                 "batchId": null, "durability": "committed", "accepted": 3, "duplicates": 0, "conflicts": 0, "quarantined": 0, "rejected": 0,
+                "outsideIdempotencyWindow": 3,
                 "receipts": [
-                    {"eventId": CLICK, "status": "accepted"},
-                    {"eventId": VIEW, "status": "accepted"},
-                    {"eventId": ORDER, "status": "accepted"},
+                    {"eventId": CLICK, "status": "accepted", "outsideIdempotencyWindow": true},
+                    {"eventId": VIEW, "status": "accepted", "outsideIdempotencyWindow": true},
+                    {"eventId": ORDER, "status": "accepted", "outsideIdempotencyWindow": true},
                 ],
             })
         );

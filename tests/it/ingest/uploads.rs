@@ -1,5 +1,7 @@
 //! `POST /v1/events`: lines without an end, answered block by block.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -152,7 +154,7 @@ async fn a_spoilt_line_is_told_with_its_number_and_the_others_are_stored() {
     assert_eq!(
         answers.last().unwrap(),
         &json!({"done": true, "lines": 9, "accepted": 3, "duplicates": 1, "conflicts": 0,
-                "quarantined": 1, "rejected": 3})
+                "quarantined": 1, "rejected": 3, "outsideIdempotencyWindow": 3})
     );
     assert_consistent(&app.db).await;
 }
@@ -226,6 +228,34 @@ fn resident_kib() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok())
         .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_ends_and_a_tenant_has_eight_at_a_time() {
+    let app = TestApp::start().await;
+    let mut uploads = Vec::new();
+    for n in 1..=8 {
+        let mut upload = Upload::begin(&app).await;
+        upload.send(format!("{}\n", event(n)).as_bytes()).await;
+        assert_eq!(upload.answer().await["accepted"], 1);
+        uploads.push(upload);
+    }
+    let ninth = app
+        .request(Method::POST, "/v1/events")
+        .header("content-type", "application/x-ndjson");
+    let ninth = ninth.body(event(9)).send().await.unwrap();
+    assert_eq!(ninth.status().as_u16(), 503);
+    // A byte now and then is no line.
+    let mut still = uploads.pop().unwrap();
+    for _ in 0..4 {
+        still.send(b" ").await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    let answer = still.answer().await;
+    assert_eq!(
+        (&answer["error"]["code"], &answer["resumeAtLine"]),
+        (&json!("request_timeout"), &json!(2))
+    );
 }
 
 #[tokio::test]

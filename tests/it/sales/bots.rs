@@ -210,11 +210,18 @@ async fn events_that_are_stored_while_something_is_said_are_on_one_side_of_it() 
         }
         reclassify(&servers[0], "PriceApp", true, "").await;
     };
-    tokio::join!(send(&servers[0], "mug"), send(&servers[1], "tea"), say);
+    // Two of each server's transactions are on their way at a time.
+    tokio::join!(
+        send(&servers[0], "mug"),
+        send(&servers[0], "cup"),
+        send(&servers[1], "tea"),
+        send(&servers[1], "jug"),
+        say
+    );
     assert_consistent(&db).await;
     // Whatever had come before is a bot's, and so is whatever came after.
     let wrong = "SELECT count(*) FROM event JOIN user_agent USING (tenant_id, user_agent_id)
                  WHERE event.bot <> user_agent.bot";
     assert_eq!(db.number(wrong).await, 0);
-    assert_eq!(db.number("SELECT count(*) FROM event").await, 2_000);
+    assert_eq!(db.number("SELECT count(*) FROM event").await, 4_000);
 }

@@ -1,4 +1,5 @@
-//! A proxy between a server and its PostgreSQL that cuts the line at a chosen message.
+//! A proxy between a server and its PostgreSQL that cuts the line at a chosen message, or holds
+//! everything back for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::TestDb;
 
@@ -54,6 +56,7 @@ pub struct Proxy {
     /// How to reach the database through it.
     pub url: String,
     shears: Shears,
+    held: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -67,8 +70,15 @@ impl Proxy {
         // Encrypted messages could not be counted.
         let url = format!("{scheme_and_user}@127.0.0.1:{port}/{database}?sslmode=disable");
         let shears = Shears::default();
-        tokio::spawn(accept(listener, host.to_owned(), shears.clone()));
-        Self { url, shears }
+        let (held, is_held) = watch::channel(false);
+        tokio::spawn(accept(listener, host.to_owned(), shears.clone(), is_held));
+        Self { url, shears, held }
+    }
+
+    /// From now on nothing that is asked arrives; or all of it does again, also what was asked
+    /// meanwhile.
+    pub fn hold(&self, held: bool) {
+        self.held.send_replace(held);
     }
 
     /// From now on, cuts the connection that carries the n-th message (from 1) of a side.
@@ -82,10 +92,15 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, host: String, shears: Shears) {
+async fn accept(
+    listener: TcpListener,
+    host: String,
+    shears: Shears,
+    is_held: watch::Receiver<bool>,
+) {
     loop {
         let (client, _) = listener.accept().await.unwrap();
-        let (host, shears) = (host.clone(), shears.clone());
+        let (host, shears, is_held) = (host.clone(), shears.clone(), is_held.clone());
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(host).await else {
                 return;
@@ -94,8 +109,8 @@ async fn accept(listener: TcpListener, host: String, shears: Shears) {
             let (from_server, to_server) = server.into_split();
             // Either end of the line takes the other with it.
             tokio::select! {
-                _ = carry(from_client, to_server, Side::Asked, &shears) => {}
-                _ = carry(from_server, to_client, Side::Answered, &shears) => {}
+                _ = carry(from_client, to_server, Side::Asked, &shears, is_held.clone()) => {}
+                _ = carry(from_server, to_client, Side::Answered, &shears, is_held.clone()) => {}
             }
         });
     }
@@ -107,6 +122,7 @@ async fn carry(
     mut to: OwnedWriteHalf,
     side: Side,
     shears: &Shears,
+    mut is_held: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     if side == Side::Asked {
         // The first message has no type, and belongs to no statement.
@@ -120,6 +136,9 @@ async fn carry(
         let mut body = vec![0; length as usize - 4];
         from.read_exact(&mut body).await?;
         if side.counts(kind) && shears.cut(side) {
+            return Ok(());
+        }
+        if side == Side::Asked && is_held.wait_for(|held| !held).await.is_err() {
             return Ok(());
         }
         let mut message = vec![kind];

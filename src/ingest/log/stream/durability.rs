@@ -24,7 +24,7 @@ pub(super) async fn ask(line: &mut Line, settings: &Settings) -> Result<Found, R
         Some(policy) => (policy, false),
         None => match config(line).await {
             // A managed service may keep its settings to itself.
-            Err(error) if !error.is_io_error() => (info(line).await?, false),
+            Err(error) if !error.is_io_error() => info(line).await?,
             answer => answer?,
         },
     };
@@ -72,15 +72,21 @@ async fn config(line: &mut Line) -> Result<(FsyncPolicy, bool), RedisError> {
 }
 
 /// What can be told without the settings: a service that keeps a log syncs it every second.
-async fn info(line: &mut Line) -> Result<FsyncPolicy, RedisError> {
-    let mut command = redis::cmd("INFO");
-    command.arg("persistence");
-    let mut policy = FsyncPolicy::Everysec;
-    for answer in line.ask_masters(&command).await? {
-        let info = InfoDict::from_redis_value(answer)?;
-        if info.get::<u8>("aof_enabled") != Some(1) {
-            policy = FsyncPolicy::None;
+async fn info(line: &mut Line) -> Result<(FsyncPolicy, bool), RedisError> {
+    let (mut policy, mut evicts) = (FsyncPolicy::Everysec, false);
+    for section in ["persistence", "memory"] {
+        let mut command = redis::cmd("INFO");
+        command.arg(section);
+        for answer in line.ask_masters(&command).await? {
+            let info = InfoDict::from_redis_value(answer)?;
+            if section == "memory" {
+                let (limit, policy) = (info.get::<u64>("maxmemory"), "maxmemory_policy");
+                let policy = info.get::<String>(policy).unwrap_or_default();
+                evicts |= limit != Some(0) && policy.starts_with("allkeys");
+            } else if info.get::<u8>("aof_enabled") != Some(1) {
+                policy = FsyncPolicy::None;
+            }
         }
     }
-    Ok(policy)
+    Ok((policy, evicts))
 }

@@ -1,7 +1,8 @@
 //! The log in the database: its head, its segments and its pages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use sea_orm::sqlx::{self, PgConnection};
 
 use super::filter::Filter;
@@ -11,6 +12,8 @@ use crate::storage::StorageError;
 
 /// How many ids a run holds before it is closed: what a map of a million slots holds.
 const RUN: i32 = 900_000;
+/// How many filters are read at once, of some 2 MB each.
+const FILTERS: usize = 8;
 
 /// The end of the log.
 #[derive(Debug)]
@@ -79,9 +82,8 @@ pub(in crate::storage) async fn claim(
     )
     .fetch_one(&mut *connection)
     .await?;
-    // What was sealed since the reservation is in no map.
-    let some_sealed = catch_up(connection, ids, &Head { seq, run }).await?;
-    if some_sealed || ids.collides(reservation) {
+    catch_up(connection, ids, &Head { seq, run }).await?;
+    if ids.collides(reservation) {
         return Ok(Claim::Collided);
     }
     let mut bytes = Vec::with_capacity(entries.len() * super::ENTRY);
@@ -116,19 +118,25 @@ pub(in crate::storage) async fn claim(
     }))
 }
 
-/// Reads what other processes have appended and sealed; says whether anything was sealed.
+/// Reads what other processes have appended and sealed.
 async fn catch_up(
     connection: &mut PgConnection,
     ids: &Ids,
     head: &Head,
-) -> Result<bool, StorageError> {
-    let (epoch, seq, oldest) = {
+) -> Result<(), StorageError> {
+    let (epoch, seq, first) = {
         let known = ids.lock();
         if known.loaded && (known.seq, known.run) == (head.seq, head.run) {
-            return Ok(false);
+            return Ok(());
         }
-        let oldest = known.unsealed.keys().next().copied().unwrap_or(known.run);
-        (known.epoch, known.seq, oldest)
+        let oldest = known.unsealed.keys().next().copied();
+        // Which filters are still true is asked once, after a start or a doubt.
+        let first = if known.loaded {
+            oldest.unwrap_or(known.run)
+        } else {
+            i32::MIN
+        };
+        (known.epoch, known.seq, first)
     };
     // A run is sealed by putting pages in its segments' place, in one transaction: what is not
     // among the segments that are read first is among the runs that are read after.
@@ -139,7 +147,11 @@ async fn catch_up(
     .bind(head.seq)
     .fetch_all(&mut *connection)
     .await?;
-    let sealed = sealed_runs(connection, oldest).await?;
+    let oldest: Option<i32> =
+        sqlx::query_scalar("SELECT run FROM idempotency_segment ORDER BY seq LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await?;
+    read_sealed(connection, ids, first).await?;
     let mut known = ids.lock();
     if known.epoch != epoch {
         return Err(StorageError::Retry("memory was forgotten".to_owned()));
@@ -147,32 +159,50 @@ async fn catch_up(
     for (seq, run, bytes) in segments {
         known.absorb(seq, run, Entry::read_all(&bytes));
     }
-    let some_sealed = !sealed.is_empty();
-    for (run, filter) in sealed {
-        known.seal(run, filter);
-    }
+    // What is neither in segments nor in pages any more is past the window.
+    let oldest = oldest.unwrap_or(head.run);
+    known.unsealed.retain(|run, _| *run >= oldest);
     known.seq = known.seq.max(head.seq);
     known.run = known.run.max(head.run);
     known.loaded = true;
-    Ok(some_sealed)
+    Ok(())
 }
 
-/// The filters of the runs from `first` on.
-async fn sealed_runs(
+/// Reads the filters of the runs from `first` on that are not known. Each is kept as soon as it is
+/// read: they may be more than one transaction has time for.
+async fn read_sealed(
     connection: &mut PgConnection,
+    ids: &Ids,
     first: i32,
-) -> Result<Vec<(i32, Filter)>, StorageError> {
-    let rows: Vec<(i32, Vec<u8>)> =
-        sqlx::query_as("SELECT run, filter FROM idempotency_run WHERE run >= $1")
+) -> Result<(), StorageError> {
+    let sealed: Vec<(i32, DateTime<Utc>)> =
+        sqlx::query_as("SELECT run, closed_at FROM idempotency_run WHERE run >= $1")
             .bind(first)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
-    let filters = rows.into_iter().map(|(run, bytes)| {
-        let filter = Filter::from_bytes(&bytes)
-            .ok_or_else(|| StorageError::Bug(format!("the filter of run {run} is damaged")))?;
-        Ok((run, filter))
-    });
-    filters.collect()
+    let unknown: Vec<i32> = {
+        let mut known = ids.lock();
+        let true_ones: BTreeMap<i32, DateTime<Utc>> = sealed.iter().copied().collect();
+        known
+            .sealed
+            .retain(|run, sealed| *run < first || true_ones.get(run) == Some(&sealed.closed_at));
+        let is_unknown = |run: &i32| !known.sealed.contains_key(run);
+        true_ones.into_keys().filter(is_unknown).collect()
+    };
+    for runs in unknown.chunks(FILTERS) {
+        let rows: Vec<(i32, DateTime<Utc>, Vec<u8>)> = sqlx::query_as(
+            "SELECT run, closed_at, filter FROM idempotency_run WHERE run = ANY($1)",
+        )
+        .bind(runs)
+        .fetch_all(&mut *connection)
+        .await?;
+        for (run, closed_at, bytes) in rows {
+            let filter = Filter::from_bytes(&bytes)
+                .ok_or_else(|| StorageError::Bug(format!("the filter of run {run} is damaged")))?;
+            ids.lock().seal(run, closed_at, filter);
+        }
+    }
+    Ok(())
 }
 
 /// Looks the suspected ids up in the pages of their runs, all in one statement: a look into the

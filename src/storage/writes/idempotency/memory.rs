@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::filter::Filter;
@@ -55,37 +56,42 @@ pub(super) struct Known {
     /// Runs that are not sealed, by number; the open one among them.
     pub(super) unsealed: BTreeMap<i32, Digests>,
     /// Runs that are.
-    pub(super) sealed: BTreeMap<i32, Filter>,
+    pub(super) sealed: BTreeMap<i32, Sealed>,
     /// Claimed by transactions of this process that have not ended.
     in_flight: HashSet<Name, BuildHasherDefault<FirstHalf>>,
+}
+
+/// A run that is sealed. After a fail-over another one may have its number, but not its time.
+#[derive(Clone, Debug)]
+pub(super) struct Sealed {
+    pub(super) closed_at: DateTime<Utc>,
+    filter: Arc<Filter>,
 }
 
 impl Known {
     /// Adds a segment of the log.
     pub(super) fn absorb(&mut self, seq: i64, run: i32, entries: impl Iterator<Item = Entry>) {
+        self.seq = self.seq.max(seq);
+        if self.sealed.contains_key(&run) {
+            return;
+        }
         let digests = self.unsealed.entry(run).or_default();
         for entry in entries {
             digests.entry(entry.name()).or_insert(entry.digest);
         }
-        self.seq = self.seq.max(seq);
     }
 
     /// Keeps a filter in the place of a run's map.
-    pub(super) fn seal(&mut self, run: i32, filter: Filter) {
+    pub(super) fn seal(&mut self, run: i32, closed_at: DateTime<Utc>, filter: Filter) {
+        let filter = Arc::new(filter);
         self.unsealed.remove(&run);
-        self.sealed.insert(run, filter);
+        self.sealed.insert(run, Sealed { closed_at, filter });
         self.sealings += 1;
     }
 
     fn digest(&self, name: Name) -> Option<i64> {
         let found = |digests: &Digests| digests.get(&name).copied();
         self.unsealed.values().rev().find_map(found)
-    }
-
-    /// The sealed runs that may have an id.
-    fn suspects(&self, name: Name) -> impl Iterator<Item = i32> {
-        let may_have = move |(run, filter): (&i32, &Filter)| filter.may_have(name).then_some(*run);
-        self.sealed.iter().filter_map(may_have)
     }
 }
 
@@ -104,6 +110,8 @@ pub(in crate::storage) enum Verdict {
 pub(in crate::storage) struct Reservation<'a> {
     ids: &'a Ids,
     names: Vec<Name>,
+    /// What had been sealed when they were free.
+    sealings: u64,
 }
 
 impl Drop for Reservation<'_> {
@@ -145,12 +153,14 @@ impl Ids {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets all, for when the database turned out to be another one.
+    /// Forgets what cannot be told from what another database would say, for when this one turned
+    /// out to be another. Filters are large and never change: those that are still true are kept
+    /// when the log is read again, and until then they only suspect too much.
     pub(in crate::storage) fn forget(&self) {
         let mut known = self.lock();
-        let in_flight = std::mem::take(&mut known.in_flight);
         *known = Known {
-            in_flight,
+            in_flight: std::mem::take(&mut known.in_flight),
+            sealed: std::mem::take(&mut known.sealed),
             epoch: known.epoch + 1,
             sealings: known.sealings,
             ..Known::default()
@@ -160,17 +170,26 @@ impl Ids {
     /// Where a look into pages is needed: the ids that no unsealed run has, but a filter knows. And
     /// what was sealed by then.
     pub(super) fn suspicions(&self, entries: &[Entry]) -> (Vec<Suspicion>, u64) {
-        let known = self.lock();
+        let (filters, open, sealings) = {
+            let known = self.lock();
+            let filter = |(run, sealed): (&i32, &Sealed)| (*run, Arc::clone(&sealed.filter));
+            let filters: Vec<(i32, Arc<Filter>)> = known.sealed.iter().map(filter).collect();
+            let names = entries.iter().map(|entry| entry.name()).enumerate();
+            let is_open = |(_, name): &(usize, Name)| known.digest(*name).is_none();
+            let open: Vec<(usize, Name)> = if filters.is_empty() {
+                Vec::new()
+            } else {
+                names.filter(is_open).collect()
+            };
+            (filters, open, known.sealings)
+        };
+        // A filter has some megabytes: all ids with one, then all with the next, keeps it at hand.
         let mut all = Vec::new();
-        if !known.sealed.is_empty() {
-            for (n, entry) in entries.iter().enumerate() {
-                let name = entry.name();
-                if known.digest(name).is_none() {
-                    all.extend(known.suspects(name).map(|run| Suspicion { entry: n, run }));
-                }
-            }
+        for (run, filter) in filters {
+            let suspected = open.iter().filter(|(_, name)| filter.may_have(*name));
+            all.extend(suspected.map(|&(entry, _)| Suspicion { entry, run }));
         }
-        (all, known.sealings)
+        (all, sealings)
     }
 
     /// Reserves what is free; of several events with one id the first gets it. Waits while another
@@ -219,15 +238,20 @@ impl Ids {
             verdicts.push(verdict);
         }
         known.in_flight.extend(own.keys());
-        let names = own.into_keys().collect();
-        Try::Reserved((Reservation { ids: self, names }, verdicts))
+        let reservation = Reservation {
+            ids: self,
+            names: own.into_keys().collect(),
+            sealings: known.sealings,
+        };
+        Try::Reserved((reservation, verdicts))
     }
 
-    /// Whether a segment that others have appended holds an id that is reserved here.
+    /// Whether a segment that others have appended holds an id that is reserved here, or may have:
+    /// what was sealed since is in no map.
     pub(super) fn collides(&self, reservation: &Reservation<'_>) -> bool {
         let known = self.lock();
         let is_known = |name: &Name| known.digest(*name).is_some();
-        reservation.names.iter().any(is_known)
+        known.sealings != reservation.sealings || reservation.names.iter().any(is_known)
     }
 
     /// Takes in what a transaction of this process has committed.
@@ -302,9 +326,19 @@ mod tests {
         let ids = Ids::default();
         let inside: Vec<Entry> = (0..10_000).map(|id| entry(id, 0)).collect();
         let filter = Filter::of(inside.iter().map(|entry| entry.name())).unwrap();
-        ids.lock().seal(4, filter);
+        ids.lock().seal(4, DateTime::UNIX_EPOCH, filter);
         assert_eq!(ids.suspicions(&inside).0.len(), inside.len());
         let outside: Vec<Entry> = (10_000..110_000).map(|id| entry(id, 0)).collect();
         assert!(ids.suspicions(&outside).0.len() < 20);
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_while_ids_are_reserved_may_have_them() {
+        let ids = Ids::default();
+        let (reservation, _) = reserve(&ids, &[entry(1, 10)]).await;
+        assert!(!ids.collides(&reservation));
+        let filter = Filter::of([entry(1, 11).name()].into_iter()).unwrap();
+        ids.lock().seal(0, DateTime::UNIX_EPOCH, filter);
+        assert!(ids.collides(&reservation));
     }
 }

@@ -1,6 +1,7 @@
 //! Closed runs are sealed: their segments are sorted into pages, and get a filter. What is past
 //! the window is forgotten. Any process may do it at any time; one does it at a time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sea_orm::sqlx::{self, PgPool};
@@ -50,13 +51,14 @@ pub(in crate::storage::writes) async fn seal_one(
         filter,
         pages,
     } = sorted?;
-    sqlx::query(
-        "INSERT INTO idempotency_run (run, entries, closed_at, filter) VALUES ($1, $2, now(), $3)",
+    let closed_at = sqlx::query_scalar(
+        "INSERT INTO idempotency_run (run, entries, closed_at, filter) VALUES ($1, $2, now(), $3)
+         RETURNING closed_at",
     )
     .bind(run)
     .bind(entries)
     .bind(filter.to_bytes())
-    .execute(&mut *transaction)
+    .fetch_one(&mut *transaction)
     .await?;
     pages
         .send(
@@ -69,7 +71,7 @@ pub(in crate::storage::writes) async fn seal_one(
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    ids.lock().seal(run, filter);
+    ids.lock().seal(run, closed_at, filter);
     tracing::debug!(run, entries, "sealed a run of the idempotency log");
     Ok(true)
 }
@@ -122,9 +124,16 @@ pub(in crate::storage::writes) async fn expire(
     .bind(window.as_secs_f64())
     .fetch_all(pool)
     .await?;
-    let kept: Vec<i32> = sqlx::query_scalar("SELECT run FROM idempotency_run")
+    // What is sealed while this is asked is not among what may be forgotten here.
+    let known: Vec<i32> = ids.lock().sealed.keys().copied().collect();
+    let kept: BTreeSet<i32> = sqlx::query_scalar("SELECT run FROM idempotency_run")
         .fetch_all(pool)
-        .await?;
-    ids.lock().sealed.retain(|run, _| kept.contains(run));
+        .await?
+        .into_iter()
+        .collect();
+    let mut ids = ids.lock();
+    for run in known.into_iter().filter(|run| !kept.contains(run)) {
+        ids.sealed.remove(&run);
+    }
     Ok(entries.into_iter().map(i64::from).sum())
 }
