@@ -78,7 +78,7 @@ async fn with_postgresql_stopped_senders_are_refused_and_memory_stays_bounded() 
         acknowledged += more_acknowledged;
         refused += more_refused;
     }
-    assert!(refused > SENDERS, "only {refused} requests were refused");
+    assert!(refused > 20, "only {refused} requests were refused");
     // Those whose batches waited were answered in the end.
     assert!(acknowledged > first);
     let stored = db.number("SELECT count(*) FROM event").await;
