@@ -4,7 +4,10 @@
 
 pub mod batch;
 pub mod calendar;
+pub mod condition;
 pub mod event;
 pub mod identity;
+pub mod measure;
 pub mod money;
+pub mod number;
 pub mod tenant;

@@ -83,6 +83,8 @@ codes! {
     InvalidCursor "invalid_cursor" 400 "The cursor was not made by this connection.";
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
+    InvalidMetrics "invalid_metrics" 400 "The question of metrics asks for too much, or for what cannot be.";
+    UnsupportedDimension "unsupported_dimension" 400 "A measure that is asked for cannot be told apart by a dimension, or narrowed to it.";
     InvalidProduct "invalid_product" 400 "The product cannot be stored.";
     InvalidSchema "invalid_schema" 400 "The JSON Schema cannot be used.";
     UnknownReceipt "unknown_receipt" 404 "There is no receipt of this batch: it is not stored yet, older than receipts are kept, or not yours.";

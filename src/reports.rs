@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 pub mod ingest;
+pub mod metrics;
 pub mod provenance;
 pub mod records;
 pub mod restatements;

@@ -7,7 +7,7 @@
 
 use chrono::{
     DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone,
-    Timelike, Utc,
+    Timelike, Utc, Weekday,
 };
 use chrono_tz::Tz;
 
@@ -118,6 +118,19 @@ pub fn bounds(
     granularity: Granularity,
     zone: Tz,
 ) -> Result<Vec<DateTime<Utc>>, CalendarError> {
+    bounds_of(range, granularity, Weekday::Mon, zone)
+}
+
+/// The same, where weeks begin on another day.
+///
+/// # Errors
+/// [`CalendarError::TooManyBuckets`] past [`MAX_BUCKETS`].
+pub fn bounds_of(
+    range: TimeRange,
+    granularity: Granularity,
+    week_start: Weekday,
+    zone: Tz,
+) -> Result<Vec<DateTime<Utc>>, CalendarError> {
     let span = (range.to - range.from).num_minutes();
     let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
     if granularity != Granularity::Total && span / granularity.least_minutes() > limit {
@@ -129,7 +142,7 @@ pub fn bounds(
         at = match granularity.minutes() {
             Some(step) => next_wall_clock(at, step, zone),
             None if granularity == Granularity::Total => break,
-            None => next_start(at, granularity, zone),
+            None => next_start(at, granularity, week_start, zone),
         };
         if at >= range.to {
             break;
@@ -167,25 +180,30 @@ fn next_wall_clock(at: DateTime<Utc>, step: i64, zone: Tz) -> DateTime<Utc> {
 
 /// The first instant after `at` at which a period begins. Where the clock went back over midnight,
 /// the day that `at` reads may have ended before it.
-fn next_start(at: DateTime<Utc>, granularity: Granularity, zone: Tz) -> DateTime<Utc> {
-    let mut day = next_period(local(at, zone).date(), granularity);
+fn next_start(
+    at: DateTime<Utc>,
+    granularity: Granularity,
+    week_start: Weekday,
+    zone: Tz,
+) -> DateTime<Utc> {
+    let mut day = next_period(local(at, zone).date(), granularity, week_start);
     let mut start = start_of_day(day, zone);
     while start <= at {
-        day = next_period(day, granularity);
+        day = next_period(day, granularity, week_start);
         start = start_of_day(day, zone);
     }
     start
 }
 
 /// The first day of the period after the one that `day` lies in.
-fn next_period(day: NaiveDate, granularity: Granularity) -> NaiveDate {
+fn next_period(day: NaiveDate, granularity: Granularity, week_start: Weekday) -> NaiveDate {
     let month_after = |months: u32| {
         let first = day.with_day(1).expect("every month has a first day");
         first + chrono::Months::new(months)
     };
     match granularity {
         Granularity::Week => {
-            let into_week = day.weekday().num_days_from_monday();
+            let into_week = day.weekday().days_since(week_start);
             day + chrono::Days::new(u64::from(7 - into_week))
         }
         Granularity::Month => month_after(1),
@@ -193,6 +211,78 @@ fn next_period(day: NaiveDate, granularity: Granularity) -> NaiveDate {
         Granularity::Year => month_after(12 - day.month0()),
         _ => day + chrono::Days::new(1),
     }
+}
+
+/// So many of these before: of days and longer ones as the wall clock goes, on the last day of a
+/// month that is shorter. Nothing of [`Granularity::Total`], and before the calendar's beginning.
+#[must_use]
+pub fn before(
+    at: DateTime<Utc>,
+    count: u32,
+    granularity: Granularity,
+    zone: Tz,
+) -> Option<DateTime<Utc>> {
+    if let Some(minutes) = granularity.minutes() {
+        return at.checked_sub_signed(TimeDelta::minutes(minutes * i64::from(count)));
+    }
+    let clock = local(at, zone);
+    let months = |months: u32| {
+        let months = count.checked_mul(months)?;
+        clock.checked_sub_months(chrono::Months::new(months))
+    };
+    let days = |days: u64| clock.checked_sub_days(chrono::Days::new(days * u64::from(count)));
+    let clock = match granularity {
+        Granularity::Day => days(1),
+        Granularity::Week => days(7),
+        Granularity::Month => months(1),
+        Granularity::Quarter => months(3),
+        Granularity::Year => months(12),
+        _ => None,
+    };
+    Some(instant(clock?, zone))
+}
+
+/// When the one of these that an instant lies in began; nothing of [`Granularity::Total`].
+#[must_use]
+pub fn start_of(
+    at: DateTime<Utc>,
+    granularity: Granularity,
+    week_start: Weekday,
+    zone: Tz,
+) -> Option<DateTime<Utc>> {
+    let clock = local(at, zone);
+    let day = clock.date();
+    let month = |month: u32| day.with_day(1)?.with_month(month);
+    let first = match granularity {
+        Granularity::Total => return None,
+        Granularity::Day => day,
+        Granularity::Week => {
+            let into_week = day.weekday().days_since(week_start);
+            day.checked_sub_days(chrono::Days::new(u64::from(into_week)))?
+        }
+        Granularity::Month => month(day.month())?,
+        Granularity::Quarter => month(day.month0() / 3 * 3 + 1)?,
+        Granularity::Year => month(1)?,
+        short => {
+            let step = short.minutes()?;
+            let minute = i64::from(clock.hour() * 60 + clock.minute());
+            return Some(floor_minute(at) - TimeDelta::minutes(minute % step));
+        }
+    };
+    Some(start_of_day(first, zone).min(at))
+}
+
+/// When the wall clock shows this: for the first time where it does twice, and where it is skipped,
+/// as soon as it shows more.
+#[must_use]
+pub fn instant(clock: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+    // A gap is an hour at most, but for zones that skipped a whole day at the date line.
+    (0..=24 * 60)
+        .find_map(|minutes| {
+            let clock = clock + TimeDelta::minutes(minutes);
+            zone.from_local_datetime(&clock).earliest()
+        })
+        .map_or_else(|| clock.and_utc(), |at| at.with_timezone(&Utc))
 }
 
 /// The day that an instant lies in, in this zone.
@@ -203,7 +293,7 @@ pub fn day_of(at: DateTime<Utc>, zone: Tz) -> TimeRange {
     TimeRange {
         // Where the clock went back over midnight, the day that `at` reads may have ended before it.
         from: from.min(floor_minute(at)),
-        to: next_start(at, Granularity::Day, zone),
+        to: next_start(at, Granularity::Day, Weekday::Mon, zone),
     }
 }
 
@@ -223,14 +313,7 @@ pub fn whole_days(bounds: &[DateTime<Utc>], zone: Tz) -> Option<Vec<NaiveDate>> 
 
 /// The first instant of a local day; where midnight is skipped, the first that exists.
 fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let midnight = day.and_time(chrono::NaiveTime::MIN);
-    // A gap is an hour at most, but for zones that skipped a whole day at the date line.
-    (0..=24 * 60)
-        .find_map(|minutes| {
-            let clock = midnight + TimeDelta::minutes(minutes);
-            zone.from_local_datetime(&clock).earliest()
-        })
-        .map_or_else(|| midnight.and_utc(), |start| start.with_timezone(&Utc))
+    instant(day.and_time(chrono::NaiveTime::MIN), zone)
 }
 
 #[cfg(test)]

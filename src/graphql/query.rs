@@ -2,6 +2,7 @@
 
 mod filters;
 mod intake;
+mod metrics;
 mod records;
 mod sales;
 mod traffic;
@@ -15,4 +16,5 @@ pub struct Query(
     sales::SalesQueries,
     traffic::TrafficQueries,
     intake::IntakeQueries,
+    metrics::MetricsQueries,
 );

@@ -6,6 +6,8 @@ pub(super) mod event_schema;
 pub(super) mod ingest;
 pub(super) mod ingest_health;
 pub(super) mod live;
+pub(super) mod metrics;
+pub(super) mod metrics_input;
 pub(super) mod pageview;
 pub(super) mod product;
 pub(super) mod provenance;

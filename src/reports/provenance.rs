@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::metrics::Read;
 use crate::storage::queries::provenance::ProvenanceRow;
 
 /// What was read for an answer.
@@ -13,6 +14,31 @@ pub enum Source {
     RollupAndUserDays,
     /// The rollups, and for distinct counts the facts themselves.
     RollupAndRaw,
+    /// The days on which users did something, alone.
+    UserDays,
+    /// The facts alone.
+    Raw,
+}
+
+impl Source {
+    /// What was read, of several sources; the largest names them.
+    pub(super) fn of(sources: impl Iterator<Item = Read>) -> Self {
+        let (mut rollup, mut days, mut raw) = (false, false, false);
+        for source in sources {
+            match source {
+                Read::Sales(_) | Read::Traffic => rollup = true,
+                Read::UserDays => days = true,
+                Read::Facts => raw = true,
+            }
+        }
+        match (rollup, days, raw) {
+            (false, false, true) => Self::Raw,
+            (_, _, true) => Self::RollupAndRaw,
+            (true, true, false) => Self::RollupAndUserDays,
+            (false, true, false) => Self::UserDays,
+            (_, false, false) => Self::Rollup,
+        }
+    }
 }
 
 /// Where an answer comes from.

@@ -7,6 +7,7 @@ pub mod installation;
 pub mod intake;
 pub mod keys;
 pub mod live_sales;
+pub mod metrics;
 pub mod page;
 pub mod provenance;
 pub mod quarantine;

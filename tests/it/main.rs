@@ -16,6 +16,7 @@ mod import;
 mod ingest;
 mod live;
 mod load;
+mod metrics;
 mod quarantine;
 mod receipts;
 mod records;

@@ -9,7 +9,7 @@ use crate::support::{Order, TestApp, pageview};
 
 mod bots;
 mod buckets;
-mod naive;
+pub mod naive;
 mod plans;
 mod random;
 mod refunds;

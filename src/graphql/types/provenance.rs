@@ -13,8 +13,12 @@ pub(in crate::graphql) enum Source {
     Rollup,
     /// The minute rollups, and for distinct counts the days on which users did something.
     RollupAndUserDays,
-    /// The minute rollups, and for distinct counts the facts themselves.
+    /// The minute rollups or days, and for distinct counts the facts themselves.
     RollupAndRaw,
+    /// The days on which users did something, alone.
+    UserDays,
+    /// The facts alone.
+    Raw,
 }
 
 /// Where an answer comes from.

@@ -1,0 +1,228 @@
+//! The one function behind every number: measures, told apart by dimensions, over time.
+//!
+//! A question is checked ([`question`]) and planned ([`plan`]): each subject is read from the
+//! smallest source that answers exactly. What is read becomes series ([`series`]), whose gaps are
+//! filled and windows rolled ([`shape`]).
+
+mod plan;
+mod question;
+mod series;
+mod shape;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc, Weekday};
+use chrono_tz::Tz;
+use sea_orm::ConnectionTrait;
+
+use super::provenance::{Provenance, Source};
+use super::{Reports, bucket_index};
+use crate::domain::calendar::TimeRange;
+use crate::domain::event::{PURCHASE, REFUND};
+use crate::domain::measure::Subject;
+use crate::error::{Code, Problem};
+use crate::storage::StorageError;
+use crate::storage::queries::metrics::{Cut, Groups, metrics};
+use crate::storage::queries::provenance::provenance;
+use series::{Reading, Table};
+
+pub use crate::storage::queries::metrics::Source as Read;
+pub use plan::Step;
+pub use question::{Compare, Fill, MetricsQuestion, Order, Rolling, Span, Window};
+pub use series::{Group, Point, Series};
+
+/// How many groups may be told apart before the first are chosen.
+const MAX_GROUPS: u32 = 20_000;
+/// How many values an answer may have: series times buckets.
+pub const MAX_VALUES: usize = 100_000;
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct MetricsAnswer {
+    /// The groups in their order, of each its measures as they were asked for.
+    pub series: Vec<Series>,
+    /// What was read, or would be.
+    pub plan: Vec<Step>,
+    /// How many rows that was.
+    pub rows_read: i64,
+    /// What there is to know of the numbers besides.
+    pub warnings: Vec<String>,
+    /// Where the numbers come from.
+    pub provenance: Provenance,
+}
+
+impl Reports {
+    /// The range that a span is now.
+    ///
+    /// # Errors
+    /// One that cannot be.
+    pub fn range(&self, span: Span, week_start: Weekday, zone: Tz) -> Result<TimeRange, Problem> {
+        span.resolve(self.clock.now(), week_start, zone)
+    }
+
+    /// Answers what was measured.
+    ///
+    /// # Errors
+    /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
+    /// takes too long.
+    pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
+        question.check()?;
+        let as_of = self.clock.now();
+        let bounds = question.bounds(question.range)?;
+        let compared = question.compared_range()?;
+        let compared = compared.map(|range| question.bounds(range)).transpose()?;
+        let plan = plan::plan(question, &bounds);
+        let snapshot = self.db.snapshot().await?;
+        let mut asking = Asking {
+            db: &snapshot,
+            question,
+            rows_read: 0,
+        };
+        let mut series = Vec::new();
+        if !question.explain {
+            let chosen = asking.choose(&bounds).await?;
+            let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
+            if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
+                return Err(Code::TooManyBuckets.into());
+            }
+            let now = asking.read(&bounds, &chosen).await?;
+            let before = match &compared {
+                Some(bounds) => Some(asking.read(bounds, &chosen).await?),
+                None => None,
+            };
+            series = series::series(question, &bounds, as_of, &chosen, &now, before.as_ref());
+        }
+        let rows_read = asking.rows_read;
+        let orders = question.asks_for_orders_alone();
+        let types = orders.then_some([PURCHASE, REFUND].as_slice());
+        let (tenant, range, bots) = (question.tenant, question.range, question.bots);
+        let row = provenance(&snapshot, tenant, range, types, bots).await?;
+        snapshot.commit().await.map_err(StorageError::from)?;
+        let source = Source::of(plan.iter().map(|step| step.source));
+        Ok(MetricsAnswer {
+            warnings: question.warnings(&series),
+            series,
+            plan,
+            rows_read,
+            provenance: Provenance::exact(as_of, source, &row),
+        })
+    }
+}
+
+/// The groups that an answer has.
+struct Chosen {
+    /// In their order.
+    top: Vec<Vec<String>>,
+    /// Whether there are more, which are one together.
+    others: bool,
+}
+
+impl Chosen {
+    fn groups(&self) -> impl Iterator<Item = Group> {
+        let top = self.top.iter().cloned().map(Group::Of);
+        top.chain(self.others.then_some(Group::Other))
+    }
+}
+
+/// A question on its way.
+struct Asking<'a, C> {
+    db: &'a C,
+    question: &'a MetricsQuestion,
+    rows_read: i64,
+}
+
+impl<C: ConnectionTrait> Asking<'_, C> {
+    /// Which groups there are, and of them the first.
+    async fn choose(&mut self, bounds: &[DateTime<Utc>]) -> Result<Chosen, Problem> {
+        let question = self.question;
+        if question.keys.is_empty() {
+            return Ok(Chosen {
+                top: vec![Vec::new()],
+                others: false,
+            });
+        }
+        let mut whole = Table::default();
+        let range = [bounds[0], bounds[bounds.len() - 1]];
+        self.add(&mut whole, &range, Groups::All).await?;
+        let mut top = series::in_order(question, &whole);
+        let others = top.len() > question.limit;
+        top.truncate(question.limit);
+        Ok(Chosen { top, others })
+    }
+
+    /// The numbers of the chosen groups, in each bucket and over the whole range.
+    async fn read(
+        &mut self,
+        bounds: &[DateTime<Utc>],
+        chosen: &Chosen,
+    ) -> Result<Reading, Problem> {
+        let whole = [bounds[0], bounds[bounds.len() - 1]];
+        let mut reading = Reading {
+            length: bounds.len() - 1,
+            ..Reading::default()
+        };
+        let wanted = if self.question.keys.is_empty() {
+            Groups::All
+        } else {
+            Groups::Only(&chosen.top)
+        };
+        let others = chosen.others.then_some(Groups::Except(&chosen.top));
+        for groups in std::iter::once(wanted).chain(others) {
+            self.add(&mut reading.whole, &whole, groups).await?;
+            if bounds.len() == 2 {
+                reading.buckets = reading.whole.clone();
+            } else {
+                self.add(&mut reading.buckets, bounds, groups).await?;
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Reads each subject from its source.
+    async fn add(
+        &mut self,
+        table: &mut Table,
+        bounds: &[DateTime<Utc>],
+        groups: Groups<'_>,
+    ) -> Result<(), Problem> {
+        let question = self.question;
+        let limit = if bounds.len() == 2 {
+            MAX_GROUPS
+        } else {
+            u32::try_from(MAX_VALUES).unwrap_or(u32::MAX)
+        };
+        let subjects: BTreeSet<Subject> = question.subjects().collect();
+        for subject in subjects {
+            let is_one = matches!(groups, Groups::Except(_));
+            let source = plan::source(question, subject, bounds, is_one);
+            let cut = Cut {
+                tenant: question.tenant,
+                tenant_zone: question.tenant_zone,
+                bounds,
+                keys: &question.keys,
+                groups,
+                filter: question.filter.as_ref(),
+                currency: question.currency_of(subject),
+                bots: question.bots,
+                limit: limit + 1,
+            };
+            let rows = metrics(self.db, subject, source, &cut).await?;
+            if rows.len() > limit as usize {
+                let detail = format!(
+                    "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
+                );
+                return Err(Problem::with(Code::TooManyBuckets, detail));
+            }
+            for row in rows {
+                self.rows_read += row.rows_read;
+                let group = if is_one {
+                    Group::Other
+                } else {
+                    Group::Of(row.key)
+                };
+                table.add(group, bucket_index(row.bucket), subject, &row.quantities);
+            }
+        }
+        Ok(())
+    }
+}

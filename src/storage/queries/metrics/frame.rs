@@ -1,0 +1,243 @@
+//! Where facts are, and where in them a dimension is found.
+
+use super::sql::Sql;
+use super::{Cut, Key};
+use crate::domain::condition::{Condition, Test};
+use crate::domain::measure::Dimension;
+use crate::storage::entity::sales_minute::Grain;
+
+/// What parts a category's path.
+pub(super) const PATH: &str = " > ";
+
+/// What a user agent is of; as plain a rule as there can be.
+const DEVICE: &str = "CASE
+    WHEN user_agent.user_agent IS NULL THEN ''
+    WHEN user_agent.user_agent ~* 'ipad|tablet|kindle|silk/|playbook' THEN 'tablet'
+    WHEN user_agent.user_agent ~* 'android' AND user_agent.user_agent !~* 'mobile' THEN 'tablet'
+    WHEN user_agent.user_agent ~* 'mobi|iphone|ipod|android|blackberry|opera mini' THEN 'mobile'
+    ELSE 'desktop' END";
+
+/// The month in which each user bought first.
+const COHORT: &str = "cohort AS (
+    SELECT coalesce(canonical_id, user_id) AS user_id, to_char(min(day), 'YYYY-MM') AS month
+    FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
+    WHERE tenant_id = $tenant AND activity & 4 <> 0
+    GROUP BY 1)";
+
+/// Rows that have a time and dimensions; those of facts are called `fact`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    SalesMinute(Grain),
+    TrafficMinute,
+    /// The lines of orders and refunds.
+    Lines,
+    Events,
+}
+
+impl Frame {
+    /// When it was.
+    pub(super) const fn time(self) -> &'static str {
+        match self {
+            Self::SalesMinute(_) | Self::TrafficMinute => "fact.minute",
+            Self::Lines | Self::Events => "fact.timestamp",
+        }
+    }
+
+    const fn is_rollup(self) -> bool {
+        matches!(self, Self::SalesMinute(_) | Self::TrafficMinute)
+    }
+
+    /// The rows of the cut's range, joined with whatever its keys and conditions speak of, and
+    /// with the user of each fact as `user_alias`.
+    pub(super) fn from(self, sql: &mut Sql, cut: &Cut<'_>) -> String {
+        let (first, last) = (cut.bounds[0], cut.bounds[cut.bounds.len() - 1]);
+        let (from, to) = (sql.bind(first), sql.bind(last));
+        self.between(sql, cut, &from, &to)
+    }
+
+    /// The same between other bounds.
+    pub(super) fn between(self, sql: &mut Sql, cut: &Cut<'_>, from: &str, to: &str) -> String {
+        let tenant = sql.bind(cut.tenant.0);
+        let bots = sql.bind(cut.bots);
+        let within = |time: &str| {
+            format!(
+                "tenant_id = {tenant} AND {time} >= {from} AND {time} < {to} AND (NOT bot OR {bots})"
+            )
+        };
+        let mut text = match self {
+            Self::SalesMinute(grain) => {
+                let grain = sql.bind(grain as i16);
+                format!(
+                    "(SELECT * FROM sales_minute WHERE grain = {grain} AND {}) AS fact",
+                    within("minute")
+                )
+            }
+            Self::TrafficMinute => format!(
+                "(SELECT * FROM traffic_minute WHERE {}) AS fact",
+                within("minute")
+            ),
+            Self::Events => format!(
+                "(SELECT * FROM event WHERE {}) AS fact",
+                within("timestamp")
+            ),
+            Self::Lines => format!(
+                "(SELECT tenant_id, timestamp, event_id, user_id, product_id, currency, category,
+                         region, channel, quantity::bigint AS units, amount AS revenue,
+                         0::bigint AS refunds, true AS sold
+                  FROM purchase WHERE {within}
+                  UNION ALL
+                  SELECT tenant_id, timestamp, event_id, user_id, product_id, currency, category,
+                         region, channel, 0, 0, amount, false
+                  FROM refund WHERE {within}) AS fact",
+                within = within("timestamp")
+            ),
+        };
+        if self.is_rollup() {
+            return text;
+        }
+        let mentioned = mentioned(cut);
+        let has = |dimension| mentioned.contains(&dimension);
+        let properties = cut.filter.is_some_and(Condition::has_properties);
+        let of_event = properties || has(Dimension::Campaign) || has(Dimension::Device);
+        if self == Self::Lines && of_event {
+            text += &format!(
+                " JOIN event ON event.tenant_id = {tenant} AND event.timestamp = fact.timestamp
+                       AND event.event_id = fact.event_id
+                       AND event.timestamp >= {from} AND event.timestamp < {to}"
+            );
+        }
+        if has(Dimension::Device) {
+            text += &format!(
+                " LEFT JOIN user_agent ON user_agent.tenant_id = {tenant}
+                       AND user_agent.user_agent_id = {}.user_agent_id",
+                self.event()
+            );
+        }
+        text += &format!(
+            " LEFT JOIN user_alias ON user_alias.tenant_id = {tenant}
+                   AND user_alias.user_id = fact.user_id"
+        );
+        if has(Dimension::UserCohort) {
+            sql.with(COHORT.replace("$tenant", &tenant));
+            text += " LEFT JOIN cohort ON cohort.user_id = coalesce(canonical_id, fact.user_id)";
+        }
+        text
+    }
+
+    /// What has the columns that only events have.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Lines => "event",
+            _ => "fact",
+        }
+    }
+
+    /// The expressions of the cut's keys; none is ever null.
+    pub(super) fn keys(self, sql: &mut Sql, cut: &Cut<'_>) -> Vec<String> {
+        cut.keys.iter().map(|key| self.key(sql, *key)).collect()
+    }
+
+    fn key(self, sql: &mut Sql, Key { dimension, level }: Key) -> String {
+        let plain = self.dimension(dimension);
+        match level {
+            Some(level) if dimension == Dimension::Category => {
+                let (level, path) = (sql.bind(level), sql.bind(PATH));
+                format!("array_to_string((string_to_array({plain}, {path}))[1:{level}], {path})")
+            }
+            _ => plain,
+        }
+    }
+
+    fn dimension(self, dimension: Dimension) -> String {
+        match dimension {
+            Dimension::EventType => "fact.event_type".to_owned(),
+            Dimension::Category => "fact.category".to_owned(),
+            Dimension::Product => "fact.product_id".to_owned(),
+            Dimension::Currency => "fact.currency".to_owned(),
+            Dimension::Region => "coalesce(fact.region, '')".to_owned(),
+            Dimension::Channel => "coalesce(fact.channel, '')".to_owned(),
+            Dimension::PageUrl => "coalesce(fact.page_url, '')".to_owned(),
+            Dimension::Campaign => format!("coalesce({}.campaign, '')", self.event()),
+            Dimension::Device => DEVICE.to_owned(),
+            Dimension::UserCohort => "coalesce(cohort.month, '')".to_owned(),
+        }
+    }
+
+    /// Whether a row counts: by filter, currency and group.
+    pub(super) fn condition(self, sql: &mut Sql, cut: &Cut<'_>, keys: &[String]) -> String {
+        let mut all = vec![sql.groups(cut, keys), self.filter(sql, cut)];
+        let has_currency = matches!(self, Self::SalesMinute(_) | Self::Lines);
+        if has_currency && let Some(currency) = cut.currency {
+            all.push(format!("fact.currency = {}", sql.bind(currency.code())));
+        }
+        all.join(" AND ")
+    }
+
+    /// Whether a row passes the filter.
+    pub(super) fn filter(self, sql: &mut Sql, cut: &Cut<'_>) -> String {
+        let filter = cut.filter.map(|filter| self.holds(sql, filter));
+        filter.unwrap_or_else(|| "true".to_owned())
+    }
+
+    fn holds(self, sql: &mut Sql, condition: &Condition) -> String {
+        let mut joined = |inner: &[Condition], word: &str, none: &str| {
+            let parts: Vec<String> = inner.iter().map(|one| self.holds(sql, one)).collect();
+            match parts.is_empty() {
+                true => none.to_owned(),
+                false => format!("({})", parts.join(word)),
+            }
+        };
+        match condition {
+            Condition::All(inner) => joined(inner, " AND ", "true"),
+            Condition::Any(inner) => joined(inner, " OR ", "false"),
+            Condition::Not(inner) => format!("NOT {}", self.holds(sql, inner)),
+            Condition::Among(Dimension::Category, values) => {
+                let (values, path) = (sql.bind(values.clone()), sql.bind(PATH));
+                format!(
+                    "EXISTS (SELECT FROM unnest({values}::text[]) AS asked
+                             WHERE fact.category = asked
+                                   OR (asked <> '' AND starts_with(fact.category, asked || {path})))"
+                )
+            }
+            Condition::Among(dimension, values) => {
+                format!(
+                    "{} = ANY({})",
+                    self.dimension(*dimension),
+                    sql.bind(values.clone())
+                )
+            }
+            Condition::Property(path, test) => self.property(sql, path, test),
+        }
+    }
+
+    fn property(self, sql: &mut Sql, path: &[String], test: &Test) -> String {
+        let path = sql.bind(path.to_vec());
+        let value = format!("({}.data #> {path}::text[])", self.event());
+        let text = format!("({}.data #>> {path}::text[])", self.event());
+        let mut number = |limit: &str, operator: &str| {
+            let limit = sql.bind(limit.to_owned());
+            format!(
+                "CASE WHEN jsonb_typeof({value}) = 'number'
+                      THEN {text}::numeric {operator} {limit}::numeric ELSE false END"
+            )
+        };
+        match test {
+            Test::Exists => format!("{text} IS NOT NULL"),
+            Test::AtLeast(least) => number(least, ">="),
+            Test::AtMost(most) => number(most, "<="),
+            Test::Among(values) => {
+                format!(
+                    "coalesce({text} = ANY({}), false)",
+                    sql.bind(values.clone())
+                )
+            }
+        }
+    }
+}
+
+/// The dimensions that a cut speaks of.
+fn mentioned(cut: &Cut<'_>) -> Vec<Dimension> {
+    let mut all: Vec<Dimension> = cut.keys.iter().map(|key| key.dimension).collect();
+    all.extend(cut.filter.map(Condition::dimensions).unwrap_or_default());
+    all
+}

@@ -1,0 +1,232 @@
+//! Distinct counts of users, and sessions: what does not add up over groups or buckets.
+
+use chrono::{DateTime, Days, Utc};
+
+use super::frame::Frame;
+use super::sql::Sql;
+use super::{Cut, Groups};
+use crate::domain::calendar::{day_of, whole_days};
+
+/// Several ids of one user are one.
+const WHO: &str = "coalesce(canonical_id, fact.user_id)";
+
+/// The users of a frame's rows; of lines, those who bought.
+pub(super) fn distinct(cut: &Cut<'_>, frame: Frame) -> Sql {
+    let condition = match frame {
+        Frame::Lines => "sold",
+        _ => "true",
+    };
+    counted(cut, frame, condition, &[], &["count(*)"])
+}
+
+/// Who put something into a cart, and who of them bought.
+pub(super) fn carts(cut: &Cut<'_>) -> Sql {
+    counted(
+        cut,
+        Frame::Events,
+        "fact.event_type IN ('add_to_cart', 'purchase')",
+        &[
+            "bool_or(fact.event_type = 'add_to_cart') AS carted",
+            "bool_or(fact.event_type = 'purchase') AS bought",
+        ],
+        &[
+            "count(*) FILTER (WHERE carted)",
+            "count(*) FILTER (WHERE carted AND bought)",
+        ],
+    )
+}
+
+/// A row for each bucket, group and user first; then what is counted over those.
+fn counted(
+    cut: &Cut<'_>,
+    frame: Frame,
+    condition: &str,
+    columns: &[&str],
+    quantities: &[&str],
+) -> Sql {
+    let mut sql = Sql::default();
+    let bounds = sql.bind(cut.bounds.to_vec());
+    let from = frame.from(&mut sql, cut);
+    let keys = frame.keys(&mut sql, cut);
+    let wanted = frame.condition(&mut sql, cut, &keys);
+    let shown = shown(cut, &keys);
+    let columns: String = columns.iter().map(|column| format!(", {column}")).collect();
+    let grouped: String = (0..shown.len()).map(|n| format!(", {}", n + 3)).collect();
+    let named = named(&shown);
+    let from = format!(
+        "FROM (SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who{named},
+                      count(*) AS facts{columns}
+               FROM {from} WHERE {condition} AND {wanted}
+               GROUP BY 1, 2{grouped}) AS seen"
+    );
+    sql.select(
+        cut,
+        &places(&shown),
+        "bucket",
+        quantities,
+        "sum(facts)",
+        &from,
+    );
+    sql
+}
+
+/// The same over the days on which users did something, or bought; bots' purchases are not told.
+pub(super) fn by_day(cut: &Cut<'_>, bought: bool) -> Sql {
+    let mut sql = Sql::default();
+    let days = whole_days(cut.bounds, cut.tenant_zone).unwrap_or_default();
+    let (first, last) = (days.first().copied(), days.last().copied());
+    let (bounds, from, to) = (sql.bind(days), sql.bind(first), sql.bind(last));
+    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
+    let did = if bought {
+        "activity & 4 <> 0".to_owned()
+    } else {
+        format!("(activity & 127 <> 0 OR {bots})")
+    };
+    let from = format!(
+        "FROM (SELECT width_bucket(day, {bounds}) AS bucket, coalesce(canonical_id, user_id) AS who,
+                      count(*) AS facts
+               FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
+               WHERE tenant_id = {tenant} AND day >= {from} AND day < {to} AND {did}
+                     AND {bots} IS NOT NULL
+               GROUP BY 1, 2) AS seen"
+    );
+    sql.select(cut, &[], "bucket", &["count(*)"], "sum(facts)", &from);
+    sql
+}
+
+/// The users whose first event, or first purchase, lies in the range. It is of the groups of that
+/// event, and of those of the lines of that purchase.
+pub(super) fn new(cut: &Cut<'_>, frame: Frame) -> Sql {
+    let mut sql = Sql::default();
+    let bounds = sql.bind(cut.bounds.to_vec());
+    let from = frame.from(&mut sql, cut);
+    let keys = frame.keys(&mut sql, cut);
+    let fits = frame.condition(&mut sql, cut, &keys);
+    earlier(&mut sql, cut, frame);
+    let shown = shown(cut, &keys);
+    let bought = match frame {
+        Frame::Lines => "sold",
+        _ => "true",
+    };
+    // All lines of an order have its event's id and time.
+    let from = format!(
+        "FROM (SELECT DISTINCT bucket, who{places} FROM (
+                   SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who{named},
+                          {fits} AS fits,
+                          rank() OVER (PARTITION BY {WHO} ORDER BY fact.timestamp, fact.event_id)
+                   FROM {from} WHERE {bought}) AS all_of_them
+               WHERE rank = 1 AND fits AND who NOT IN (SELECT who FROM earlier)) AS first",
+        places = joined(&places(&shown)),
+        named = named(&shown),
+    );
+    sql.select(
+        cut,
+        &places(&shown),
+        "bucket",
+        &["count(*)"],
+        "count(*)",
+        &from,
+    );
+    sql
+}
+
+/// Defines `earlier`: who did something, or bought, before the range. Days tell it of all but the
+/// day before the range and that in which it begins.
+fn earlier(sql: &mut Sql, cut: &Cut<'_>, frame: Frame) {
+    let begin = cut.bounds[0];
+    let day_before = day_of(begin - chrono::Duration::days(1), cut.tenant_zone);
+    let local = day_before.from.with_timezone(&cut.tenant_zone).date_naive();
+    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
+    let (from, to) = (sql.bind(day_before.from), sql.bind(begin));
+    let (table, did) = match frame {
+        Frame::Lines => ("purchase", "activity & 4 <> 0".to_owned()),
+        _ => ("event", format!("(activity & 127 <> 0 OR {bots})")),
+    };
+    // That a bot bought is in no day.
+    let since = if frame == Frame::Lines && cut.bots {
+        sql.bind(DateTime::<Utc>::MIN_UTC.max(DateTime::UNIX_EPOCH - Days::new(1)))
+    } else {
+        from
+    };
+    let day = sql.bind(local);
+    sql.with(format!(
+        "earlier AS (
+             SELECT coalesce(canonical_id, user_id) AS who
+             FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
+             WHERE tenant_id = {tenant} AND day < {day} AND {did}
+             UNION
+             SELECT coalesce(canonical_id, user_id)
+             FROM {table} LEFT JOIN user_alias USING (tenant_id, user_id)
+             WHERE tenant_id = {tenant} AND timestamp >= {since} AND timestamp < {to}
+                   AND (NOT bot OR {bots}))"
+    ));
+}
+
+/// Sessions by the bucket and the groups of their first event. A session is what one user did under
+/// one session id on one day of the tenant's zone.
+pub(super) fn sessions(cut: &Cut<'_>) -> Sql {
+    let mut sql = Sql::default();
+    let frame = Frame::Events;
+    let (begin, end) = (cut.bounds[0], cut.bounds[cut.bounds.len() - 1]);
+    let day = chrono::Duration::days(1);
+    let (from, to) = (sql.bind(begin - day), sql.bind(end + day));
+    let (first, last) = (sql.bind(begin), sql.bind(end));
+    let bounds = sql.bind(cut.bounds.to_vec());
+    let zone = sql.bind(cut.tenant_zone.name());
+    let rows = frame.between(&mut sql, cut, &from, &to);
+    let keys = frame.keys(&mut sql, cut);
+    let fits = frame.condition(&mut sql, cut, &keys);
+    let shown = shown(cut, &keys);
+    let of_first = |expression: &str| {
+        format!("(array_agg({expression} ORDER BY fact.timestamp, fact.event_id))[1]")
+    };
+    let named: String = shown
+        .iter()
+        .enumerate()
+        .map(|(n, key)| format!(", {} AS p{n}", of_first(key)))
+        .collect();
+    let from = format!(
+        "FROM (SELECT min(fact.timestamp) AS began, max(fact.timestamp) AS ended,
+                      count(*) AS facts, {fits} AS fits{named}
+               FROM {rows} WHERE fact.session_id IS NOT NULL
+               GROUP BY {WHO}, fact.session_id, (fact.timestamp AT TIME ZONE {zone})::date) AS session
+         WHERE fits AND began >= {first} AND began < {last}",
+        fits = of_first(&fits),
+    );
+    sql.select(
+        cut,
+        &places(&shown),
+        &format!("width_bucket(began, {bounds})"),
+        &[
+            "count(*)",
+            "count(*) FILTER (WHERE facts = 1)",
+            "sum(extract(epoch FROM ended - began) * 1000000)::bigint",
+        ],
+        "sum(facts)",
+        &from,
+    );
+    sql
+}
+
+/// The keys by which an answer is grouped.
+fn shown<'a>(cut: &Cut<'_>, keys: &'a [String]) -> &'a [String] {
+    match cut.groups {
+        Groups::Except(_) => &[],
+        Groups::All | Groups::Only(_) => keys,
+    }
+}
+
+/// The keys as columns of an inner question.
+fn named(keys: &[String]) -> String {
+    let named = keys.iter().enumerate();
+    named.map(|(n, key)| format!(", {key} AS p{n}")).collect()
+}
+
+/// The names of those columns.
+fn places(keys: &[String]) -> Vec<String> {
+    (0..keys.len()).map(|n| format!("p{n}")).collect()
+}
+
+fn joined(places: &[String]) -> String {
+    places.iter().map(|place| format!(", {place}")).collect()
+}

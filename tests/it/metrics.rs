@@ -1,0 +1,6 @@
+//! `metrics`: one language for every number.
+
+mod naive;
+mod random;
+mod shapes;
+mod words;
