@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 12] = [
+const STEPS: [(&str, &str, &str); 13] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -33,6 +33,7 @@ const STEPS: [(&str, &str, &str); 12] = [
     step!("m0010_intake"),
     step!("m0011_stream"),
     step!("m0012_classification"),
+    step!("m0013_quarters"),
 ];
 
 /// Runs [`STEPS`].

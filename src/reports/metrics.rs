@@ -26,7 +26,7 @@ use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use series::{Reading, Table};
 
-pub use crate::storage::queries::metrics::Source as Read;
+pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
 pub use question::{Compare, Fill, MetricsQuestion, Order, Rolling, Span, Window};
 pub use series::{Group, Point, Series};

@@ -26,7 +26,7 @@ impl Source {
         let (mut rollup, mut days, mut raw) = (false, false, false);
         for source in sources {
             match source {
-                Read::Sales(_) | Read::Traffic => rollup = true,
+                Read::Sales(..) | Read::Traffic(_) => rollup = true,
                 Read::UserDays => days = true,
                 Read::Facts => raw = true,
             }

@@ -1,6 +1,8 @@
 //! `metrics`: one language for every number.
 
+mod measures;
 mod naive;
 mod random;
 mod shapes;
 mod words;
+mod world;

@@ -7,9 +7,9 @@ use super::metrics_input::{Dimension, Measure};
 use super::provenance::Provenance;
 use super::range::shown_in;
 use crate::domain::measure;
-use crate::domain::money::Decimal;
+use crate::domain::money::{Currency, Decimal};
 use crate::domain::number::Number;
-use crate::reports::metrics::{self, Group, MetricsAnswer, MetricsQuestion, Read};
+use crate::reports::metrics::{self, Group, MetricsAnswer, MetricsQuestion, Read, RowSpan as Span};
 
 /// What was measured.
 #[derive(SimpleObject)]
@@ -158,7 +158,7 @@ impl MetricsSeries {
         Self {
             measure: series.measure.into(),
             unit: series.measure.unit().into(),
-            currency: series.currency.map(|currency| currency.code()),
+            currency: series.currency.map(Currency::code),
             dimensions: named
                 .map(|(key, value)| DimensionValue {
                     dimension: key.dimension.into(),
@@ -179,8 +179,10 @@ impl From<metrics::Step> for MetricsStep {
         Self {
             subject: step.subject.into(),
             reads: match (step.source, step.subject) {
-                (Read::Sales(_), _) => "sales_minute",
-                (Read::Traffic, _) => "traffic_minute",
+                (Read::Sales(_, Span::Minute), _) => "sales_minute",
+                (Read::Sales(_, Span::Quarter), _) => "sales_quarter",
+                (Read::Traffic(Span::Minute), _) => "traffic_minute",
+                (Read::Traffic(Span::Quarter), _) => "traffic_quarter",
                 (Read::UserDays, _) => "user_day",
                 (Read::Facts, measure::Subject::Lines | measure::Subject::Buyers) => of_lines,
                 (Read::Facts, measure::Subject::NewBuyers) => "purchase, user_day",

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{MetricsQuestion, Read};
+use super::{MetricsQuestion, Read, RowSpan};
 use crate::domain::calendar::whole_days;
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::{Dimension, Quantity, Subject};
@@ -59,12 +59,12 @@ pub(super) fn source(
             ]);
             let orders = question.quantities().any(|one| one == Quantity::Orders);
             if rolled_up && (!orders || orders_add_up(question, grain, is_one)) {
-                Read::Sales(grain)
+                Read::Sales(grain, span(bounds))
             } else {
                 Read::Facts
             }
         }
-        Subject::Events if all_of(&[Dimension::EventType]) => Read::Traffic,
+        Subject::Events if all_of(&[Dimension::EventType]) => Read::Traffic(span(bounds)),
         Subject::Users | Subject::Buyers if mentioned.is_empty() => {
             let told = subject == Subject::Users || !question.bots;
             let any_currency = question.currency_of(subject).is_none();
@@ -76,6 +76,16 @@ pub(super) fn source(
             }
         }
         _ => Read::Facts,
+    }
+}
+
+/// The longest rows that lie in one bucket each.
+fn span(bounds: &[DateTime<Utc>]) -> RowSpan {
+    let is_quarter = |bound: &DateTime<Utc>| bound.timestamp().rem_euclid(15 * 60) == 0;
+    if bounds.iter().all(is_quarter) {
+        RowSpan::Quarter
+    } else {
+        RowSpan::Minute
     }
 }
 

@@ -35,14 +35,11 @@ fn interpolate(values: &mut [Option<Number>]) {
         let (Some(first), Some(last)) = (values[from], values[to]) else {
             continue;
         };
-        for n in from + 1..to {
-            let part = |steps: usize| i128::try_from(steps).unwrap_or(i128::MAX);
-            let rise = last
-                .minus(first)
-                .and_then(|rise| rise.times(part(n - from)));
-            let rise =
-                rise.and_then(|rise| rise.ratio(Number::whole(part(to - from)), RATIO_DECIMALS));
-            values[n] = rise.and_then(|rise| first.plus(rise));
+        let part = |steps: usize| Number::whole(i128::try_from(steps).unwrap_or(i128::MAX));
+        for (steps, value) in (1..).zip(&mut values[from + 1..to]) {
+            let rise = last.minus(first).and_then(|rise| rise.times(steps));
+            let rise = rise.and_then(|rise| rise.ratio(part(to - from), RATIO_DECIMALS));
+            *value = rise.and_then(|rise| first.plus(rise));
         }
     }
 }

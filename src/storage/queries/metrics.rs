@@ -22,13 +22,22 @@ use crate::storage::entity::sales_minute::Grain;
 use frame::Frame;
 use sql::Sql;
 
+/// How long a row of a rollup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// A minute.
+    Minute,
+    /// A quarter of an hour; every bound must be one.
+    Quarter,
+}
+
 /// What is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// `sales_minute`, at this grain.
-    Sales(Grain),
-    /// `traffic_minute`.
-    Traffic,
+    /// `sales_minute` or `sales_quarter`, at this grain.
+    Sales(Grain, Span),
+    /// `traffic_minute` or `traffic_quarter`.
+    Traffic(Span),
     /// `user_day`, where every bound is a midnight in the tenant's zone.
     UserDays,
     /// `event`, `purchase` and `refund`.
@@ -98,9 +107,9 @@ pub async fn metrics(
         return Ok(Vec::new());
     }
     let sql = match (subject, source) {
-        (Subject::Lines, Source::Sales(grain)) => sums(
+        (Subject::Lines, Source::Sales(grain, span)) => sums(
             cut,
-            Frame::SalesMinute(grain),
+            Frame::Sales(grain, span),
             &["sum(revenue)", "sum(refunds)", "sum(units)", "sum(orders)"],
         ),
         (Subject::Lines, _) => sums(
@@ -113,9 +122,9 @@ pub async fn metrics(
                 "count(DISTINCT fact.event_id) FILTER (WHERE sold)",
             ],
         ),
-        (Subject::Events, Source::Traffic) => sums(
+        (Subject::Events, Source::Traffic(span)) => sums(
             cut,
-            Frame::TrafficMinute,
+            Frame::Traffic(span),
             &[
                 "sum(events)",
                 "sum(pageviews)",

@@ -20,6 +20,9 @@ use crate::storage::{Db, StorageError};
 /// How far a day may go on after the next one began: a clock that is put back over midnight.
 const CLOCK_CHANGE: Duration = Duration::hours(3);
 
+/// The longest span that a rollup has one row for.
+const QUARTER: Duration = Duration::minutes(15);
+
 /// Of one program of one tenant: what it is from now on.
 #[derive(Clone, Copy, Debug)]
 pub struct Saying<'a> {
@@ -183,6 +186,41 @@ const ROLLUPS: [(&str, &str); 2] = [
     ),
 ];
 
+/// The quarters of an hour that changed events lie in, from their minutes.
+const QUARTERS: [(&str, &str); 2] = [
+    (
+        "DELETE FROM traffic_quarter
+     WHERE tenant_id = $1 AND quarter >= $2 AND quarter < $3
+           AND quarter IN (SELECT date_bin('15 minutes', timestamp, '2000-01-01 00:00:00Z')
+                           FROM changed_event)",
+        "INSERT INTO traffic_quarter
+     SELECT tenant_id, date_bin('15 minutes', minute, '2000-01-01 00:00:00Z'), event_type, bot,
+            sum(events), sum(pageviews)
+     FROM traffic_minute
+     WHERE tenant_id = $1 AND minute >= $2 AND minute < $3
+           AND date_bin('15 minutes', minute, '2000-01-01 00:00:00Z')
+               IN (SELECT date_bin('15 minutes', timestamp, '2000-01-01 00:00:00Z')
+                   FROM changed_event)
+     GROUP BY 1, 2, 3, 4",
+    ),
+    (
+        "DELETE FROM sales_quarter
+     WHERE tenant_id = $1 AND quarter >= $2 AND quarter < $3
+           AND quarter IN (SELECT date_bin('15 minutes', timestamp, '2000-01-01 00:00:00Z')
+                           FROM changed_event)",
+        "INSERT INTO sales_quarter
+     SELECT tenant_id, grain, date_bin('15 minutes', minute, '2000-01-01 00:00:00Z'), currency,
+            region, channel, category, product_id, bot,
+            sum(orders), sum(units), sum(revenue), sum(refunds)
+     FROM sales_minute
+     WHERE tenant_id = $1 AND minute >= $2 AND minute < $3
+           AND date_bin('15 minutes', minute, '2000-01-01 00:00:00Z')
+               IN (SELECT date_bin('15 minutes', timestamp, '2000-01-01 00:00:00Z')
+                   FROM changed_event)
+     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9",
+    ),
+];
+
 /// The days of the users of changed events, each from all that the user did on it.
 const USER_DAYS: &str = "
     WITH touched AS (
@@ -252,6 +290,12 @@ pub async fn change(
         let anew = run(anew).bind(tenant).bind(part.from).bind(part.to);
         let anew = anew.bind(LATE_AFTER.as_seconds_f64());
         anew.execute(&mut *transaction).await?;
+    }
+    // A part may begin and end within a quarter.
+    let (from, to) = (part.from - QUARTER, part.to + QUARTER);
+    for statement in QUARTERS.into_iter().flat_map(|(away, anew)| [away, anew]) {
+        let statement = run(statement).bind(tenant).bind(from).bind(to);
+        statement.execute(&mut *transaction).await?;
     }
     run(USER_DAYS)
         .bind(tenant)

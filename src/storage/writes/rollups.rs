@@ -1,4 +1,7 @@
-//! Adds what a batch changes to the rollups: summed in memory first, then one upsert a table.
+//! Adds what a batch changes to the rollups: summed in memory first, by the minute and by the quarter
+//! of an hour, then one upsert a table.
+
+mod quarters;
 
 use std::collections::BTreeMap;
 
@@ -72,8 +75,13 @@ pub(super) async fn add(
     let sales = sum_sales(batch, categories)?;
     if !sales.is_empty() {
         add_sales(transaction, &sales).await?;
+        quarters::add_sales(transaction, &sales).await?;
     }
-    add_traffic(transaction, batch).await?;
+    let traffic = sum_traffic(batch);
+    if !traffic.is_empty() {
+        add_traffic(transaction, &traffic).await?;
+        quarters::add_traffic(transaction, &traffic).await?;
+    }
     move_watermarks(transaction, batch).await?;
     let is_sale = |(incoming, order): &(&Incoming<'_>, &Order)| {
         order.kind == OrderKind::Purchase && !incoming.bot
@@ -214,11 +222,10 @@ struct Counts {
     restated_at: Option<DateTime<Utc>>,
 }
 
-async fn add_traffic(
-    transaction: &mut Transaction,
-    batch: &[Incoming<'_>],
-) -> Result<(), StorageError> {
-    let mut traffic: BTreeMap<(TenantId, DateTime<Utc>, &str, bool), Counts> = BTreeMap::new();
+type TrafficKey<'a> = (TenantId, DateTime<Utc>, &'a str, bool);
+
+fn sum_traffic<'a>(batch: &'a [Incoming<'a>]) -> BTreeMap<TrafficKey<'a>, Counts> {
+    let mut traffic: BTreeMap<TrafficKey<'_>, Counts> = BTreeMap::new();
     for incoming in batch {
         let event = incoming.event;
         let minute = floor_minute(event.timestamp);
@@ -236,6 +243,13 @@ async fn add_traffic(
             counts.restated_at = counts.restated_at.max(Some(incoming.received_at()));
         }
     }
+    traffic
+}
+
+async fn add_traffic(
+    transaction: &mut Transaction,
+    traffic: &BTreeMap<TrafficKey<'_>, Counts>,
+) -> Result<(), StorageError> {
     let counts = || traffic.values();
     sqlx::query(
         "INSERT INTO traffic_minute AS known

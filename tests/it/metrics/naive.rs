@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use crate::sales::naive::bucket;
@@ -132,156 +132,220 @@ impl World {
 
     /// What is counted of a subject.
     pub fn count(&self, subject: &str, question: &Question) -> Cells {
-        let [from, to] = question.range;
-        let inside = |at: DateTime<Utc>| from <= at && at < to;
-        let counted = |fact: &&Fact| question.bots || !fact.bot;
-        let all: Vec<&Fact> = self.facts.iter().filter(counted).collect();
-        let key = |fact: &Fact, line: Option<&Line>| -> Vec<String> {
-            let value = |name: &&str| self.value(name, fact, line, question.level);
-            question.dimensions.iter().map(value).collect()
-        };
-        let fits = |fact: &Fact, line: Option<&Line>| {
-            let filter = question.filter.as_ref();
-            filter.is_none_or(|filter| self.passes(filter, fact, line))
-        };
-        let when = |at| bucket(at, question.granularity, question.zone);
-        let apart = question.dimensions.contains(&"CURRENCY");
-        let mut cells = Cells::new();
-        // Whatever is counted once for each bucket and group.
-        let mut seen: BTreeSet<(Vec<String>, String, &str, String)> = BTreeSet::new();
-        let mut add = |key: Vec<String>, bucket: String, name: &'static str, n: i128| {
-            *cells
-                .entry((key, bucket))
-                .or_default()
-                .entry(name)
-                .or_default() += n;
+        let mut counting = Counting {
+            world: self,
+            question,
+            cells: Cells::new(),
+            seen: BTreeSet::new(),
         };
         match subject {
-            "lines" | "buyers" => {
-                let wanted = question.currency.filter(|_| subject == "buyers" && !apart);
-                let wanted = if subject == "lines" && !apart {
-                    Some(question.currency.unwrap_or("USD"))
-                } else {
-                    wanted
-                };
-                for (n, fact) in all.iter().enumerate().filter(|(_, fact)| inside(fact.at)) {
-                    if wanted.is_some_and(|currency| currency != fact.currency) {
-                        continue;
-                    }
-                    for line in fact.lines.iter().filter(|line| fits(fact, Some(line))) {
-                        let (key, bucket) = (key(fact, Some(line)), when(fact.at));
-                        let bought = fact.event_type == "purchase";
-                        let mut once = |name: &'static str, what: String| {
-                            i128::from(seen.insert((key.clone(), bucket.clone(), name, what)))
-                        };
-                        if subject == "buyers" {
-                            if bought {
-                                let new = once("buyers", fact.who.clone());
-                                add(key, bucket, "buyers", new);
-                            }
-                            continue;
-                        }
-                        let orders = if bought {
-                            once("orders", n.to_string())
-                        } else {
-                            0
-                        };
-                        let (paid, back) = if bought { (line.3, 0) } else { (0, line.3) };
-                        let units = if bought { line.2 } else { 0 };
-                        for (name, n) in [
-                            ("revenue", paid),
-                            ("refunds", back),
-                            ("units", units),
-                            ("orders", orders),
-                        ] {
-                            add(key.clone(), bucket.clone(), name, n);
-                        }
-                    }
-                }
+            "lines" => counting.lines(),
+            "buyers" => counting.buyers(),
+            "newBuyers" => counting.newcomers("newBuyers"),
+            "newUsers" => counting.newcomers("newUsers"),
+            "sessions" => counting.sessions(),
+            "events" => counting.events(),
+            "users" => counting.users(),
+            "carts" => counting.carts(),
+            other => panic!("{other}"),
+        }
+        counting.cells
+    }
+}
+
+/// An answer in the making.
+struct Counting<'a> {
+    world: &'a World,
+    question: &'a Question,
+    cells: Cells,
+    /// Whatever counts once for each group and bucket.
+    seen: BTreeSet<(Vec<String>, String, &'static str, String)>,
+}
+
+impl<'a> Counting<'a> {
+    fn counts(&self, fact: &Fact) -> bool {
+        self.question.bots || !fact.bot
+    }
+
+    fn is_inside(&self, at: DateTime<Utc>) -> bool {
+        let [from, to] = self.question.range;
+        from <= at && at < to
+    }
+
+    fn inside(&self) -> Vec<&'a Fact> {
+        let is_counted = |fact: &&Fact| self.counts(fact) && self.is_inside(fact.at);
+        self.world.facts.iter().filter(is_counted).collect()
+    }
+
+    fn fits(&self, fact: &Fact, line: Option<&Line>) -> bool {
+        let filter = self.question.filter.as_ref();
+        filter.is_none_or(|filter| self.world.passes(filter, fact, line))
+    }
+
+    fn cell(&self, fact: &Fact, line: Option<&Line>) -> (Vec<String>, String) {
+        let Question {
+            dimensions,
+            level,
+            granularity,
+            zone,
+            ..
+        } = self.question;
+        let value = |name: &&str| self.world.value(name, fact, line, *level);
+        let group = dimensions.iter().map(value).collect();
+        (group, bucket(fact.at, granularity, *zone))
+    }
+
+    fn add(&mut self, cell: &(Vec<String>, String), name: &'static str, n: i128) {
+        let numbers = self.cells.entry(cell.clone()).or_default();
+        *numbers.entry(name).or_default() += n;
+    }
+
+    /// Adds one unless this was there in the cell before.
+    fn add_once(&mut self, cell: &(Vec<String>, String), name: &'static str, what: &str) {
+        let it = (cell.0.clone(), cell.1.clone(), name, what.to_owned());
+        let new = self.seen.insert(it);
+        self.add(cell, name, new.into());
+    }
+
+    fn tells_currencies_apart(&self) -> bool {
+        self.question.dimensions.contains(&"CURRENCY")
+    }
+
+    fn lines(&mut self) {
+        let currency = self.question.currency.unwrap_or("USD");
+        let any = self.tells_currencies_apart();
+        for (n, fact) in self.inside().into_iter().enumerate() {
+            if !any && fact.currency != currency {
+                continue;
             }
-            "newBuyers" | "newUsers" => {
-                let users: BTreeSet<&str> = all.iter().map(|fact| fact.who.as_str()).collect();
-                for who in users {
-                    let counts = |fact: &Fact| {
-                        (question.bots || !fact.bot)
-                            && (subject == "newUsers" || fact.event_type == "purchase")
-                    };
-                    let Some(first) = self.first(who, counts).filter(|fact| inside(fact.at)) else {
-                        continue;
-                    };
-                    if subject == "newUsers" {
-                        if fits(first, None) {
-                            add(key(first, None), when(first.at), "newUsers", 1);
-                        }
-                        continue;
-                    }
-                    let lines = first.lines.iter().filter(|line| fits(first, Some(line)));
-                    let groups: BTreeSet<Vec<String>> =
-                        lines.map(|line| key(first, Some(line))).collect();
-                    for group in groups {
-                        add(group, when(first.at), "newBuyers", 1);
-                    }
+            for line in &fact.lines {
+                if !self.fits(fact, Some(line)) {
+                    continue;
                 }
-            }
-            "sessions" => {
-                let mut sessions: BTreeMap<(&str, &str, String), Vec<&Fact>> = BTreeMap::new();
-                for fact in &all {
-                    if let Some(session) = &fact.session {
-                        let day = fact.at.with_timezone(&TENANT_ZONE).date_naive().to_string();
-                        let own = sessions.entry((&fact.who, session, day)).or_default();
-                        own.push(fact);
-                    }
-                }
-                for mut own in sessions.into_values() {
-                    own.sort_by_key(|fact| fact.at);
-                    let (first, last) = (own[0], own[own.len() - 1]);
-                    if inside(first.at) && fits(first, None) {
-                        let (key, bucket) = (key(first, None), when(first.at));
-                        let time = (last.at - first.at).num_microseconds().unwrap();
-                        add(key.clone(), bucket.clone(), "sessions", 1);
-                        add(
-                            key.clone(),
-                            bucket.clone(),
-                            "bounces",
-                            i128::from(own.len() == 1),
-                        );
-                        add(key, bucket, "time", time.into());
-                    }
-                }
-            }
-            _ => {
-                let mut carted = BTreeSet::new();
-                let mut bought = BTreeSet::new();
-                for fact in all
-                    .iter()
-                    .filter(|fact| inside(fact.at) && fits(fact, None))
-                {
-                    let (key, bucket) = (key(fact, None), when(fact.at));
-                    let adds = fact.event_type == "add_to_cart";
-                    if subject == "events" {
-                        add(key.clone(), bucket.clone(), "events", 1);
-                        let viewed = i128::from(!fact.url.is_empty());
-                        add(key.clone(), bucket.clone(), "pageviews", viewed);
-                        add(key, bucket, "cartAdds", i128::from(adds));
-                    } else if subject == "users" {
-                        let it = (key.clone(), bucket.clone(), "users", fact.who.clone());
-                        let new = i128::from(seen.insert(it));
-                        add(key, bucket, "users", new);
-                    } else if adds || fact.event_type == "purchase" {
-                        let it = (key.clone(), bucket.clone(), fact.who.clone());
-                        add(key.clone(), bucket.clone(), "cartUsers", 0);
-                        add(key, bucket, "cartBuyers", 0);
-                        if adds { &mut carted } else { &mut bought }.insert(it);
-                    }
-                }
-                for it in carted {
-                    let buys = i128::from(bought.contains(&it));
-                    let (key, bucket, _) = it;
-                    add(key.clone(), bucket.clone(), "cartUsers", 1);
-                    add(key, bucket, "cartBuyers", buys);
+                let cell = self.cell(fact, Some(line));
+                let bought = i128::from(fact.event_type == "purchase");
+                self.add(&cell, "revenue", bought * line.3);
+                self.add(&cell, "refunds", (1 - bought) * line.3);
+                self.add(&cell, "units", bought * line.2);
+                self.add(&cell, "orders", 0);
+                if bought == 1 {
+                    self.add_once(&cell, "orders", &n.to_string());
                 }
             }
         }
-        cells
+    }
+
+    fn buyers(&mut self) {
+        let currency = self.question.currency;
+        let any = self.tells_currencies_apart() || currency.is_none();
+        for fact in self.inside() {
+            let is_wanted = any || Some(fact.currency) == currency;
+            if fact.event_type != "purchase" || !is_wanted {
+                continue;
+            }
+            for line in &fact.lines {
+                if self.fits(fact, Some(line)) {
+                    let cell = self.cell(fact, Some(line));
+                    self.add_once(&cell, "buyers", &fact.who);
+                }
+            }
+        }
+    }
+
+    /// Users whose first event, or first purchase, is inside.
+    fn newcomers(&mut self, name: &'static str) {
+        let facts = self.world.facts.iter();
+        let users: BTreeSet<&str> = facts.map(|fact| fact.who.as_str()).collect();
+        for who in users {
+            let is_one = |fact: &Fact| {
+                self.counts(fact) && (name == "newUsers" || fact.event_type == "purchase")
+            };
+            let Some(first) = self.world.first(who, is_one) else {
+                continue;
+            };
+            if !self.is_inside(first.at) {
+                continue;
+            }
+            if name == "newUsers" {
+                if self.fits(first, None) {
+                    let cell = self.cell(first, None);
+                    self.add(&cell, name, 1);
+                }
+                continue;
+            }
+            for line in &first.lines {
+                if self.fits(first, Some(line)) {
+                    let cell = self.cell(first, Some(line));
+                    self.add_once(&cell, name, who);
+                }
+            }
+        }
+    }
+
+    fn events(&mut self) {
+        for fact in self.inside() {
+            if self.fits(fact, None) {
+                let cell = self.cell(fact, None);
+                self.add(&cell, "events", 1);
+                self.add(&cell, "pageviews", i128::from(!fact.url.is_empty()));
+                self.add(
+                    &cell,
+                    "cartAdds",
+                    i128::from(fact.event_type == "add_to_cart"),
+                );
+            }
+        }
+    }
+
+    fn users(&mut self) {
+        for fact in self.inside() {
+            if self.fits(fact, None) {
+                let cell = self.cell(fact, None);
+                self.add_once(&cell, "users", &fact.who);
+            }
+        }
+    }
+
+    fn carts(&mut self) {
+        let (mut carted, mut bought) = (BTreeSet::new(), BTreeSet::new());
+        for fact in self.inside() {
+            let its = match fact.event_type {
+                "add_to_cart" => &mut carted,
+                "purchase" => &mut bought,
+                _ => continue,
+            };
+            if self.fits(fact, None) {
+                let cell = self.cell(fact, None);
+                self.add(&cell, "cartUsers", 0);
+                self.add(&cell, "cartBuyers", 0);
+                its.insert((cell, fact.who.as_str()));
+            }
+        }
+        for one in carted {
+            self.add(&one.0, "cartUsers", 1);
+            self.add(&one.0, "cartBuyers", i128::from(bought.contains(&one)));
+        }
+    }
+
+    fn sessions(&mut self) {
+        let mut sessions: BTreeMap<(&str, &str, NaiveDate), Vec<&Fact>> = BTreeMap::new();
+        for fact in self.world.facts.iter().filter(|fact| self.counts(fact)) {
+            if let Some(session) = &fact.session {
+                let day = fact.at.with_timezone(&TENANT_ZONE).date_naive();
+                let own = sessions.entry((&fact.who, session, day)).or_default();
+                own.push(fact);
+            }
+        }
+        for own in sessions.into_values() {
+            // They are in the order of time.
+            let (first, last) = (own[0], own[own.len() - 1]);
+            if self.is_inside(first.at) && self.fits(first, None) {
+                let cell = self.cell(first, None);
+                let time = (last.at - first.at).num_microseconds().unwrap();
+                self.add(&cell, "sessions", 1);
+                self.add(&cell, "bounces", i128::from(own.len() == 1));
+                self.add(&cell, "time", time.into());
+            }
+        }
     }
 }

@@ -58,11 +58,12 @@ fn groups(answer: &Value) -> Vec<(String, Value)> {
     let series = answer["series"].as_array().unwrap().iter();
     series
         .map(|one| {
-            let name = match one["other"] == true {
-                true => "other".to_owned(),
-                false => one["dimensions"][0]["value"].as_str().unwrap().to_owned(),
+            let name = if one["other"] == true {
+                "other"
+            } else {
+                one["dimensions"][0]["value"].as_str().unwrap()
             };
-            (name, one["total"].clone())
+            (name.to_owned(), one["total"].clone())
         })
         .collect()
 }
@@ -212,7 +213,7 @@ async fn a_plan_is_told_without_being_run() {
     assert_eq!(
         answer["plan"],
         json!([
-            {"subject": "LINES", "reads": "sales_minute"},
+            {"subject": "LINES", "reads": "sales_quarter"},
             {"subject": "USERS", "reads": "user_day"},
             {"subject": "SESSIONS", "reads": "event"},
         ])

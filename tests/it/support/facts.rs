@@ -42,8 +42,17 @@ const WRONG_SALES: &str = "
                late_orders, late_units, late_revenue, late_refunds
         FROM sales_minute
     )
+    , quarters AS (
+        SELECT tenant_id, grain, date_bin('15 minutes', minute, '2000-01-01 00:00:00Z') AS quarter,
+               currency, region, channel, category, product_id, bot,
+               sum(orders), sum(units), sum(revenue), sum(refunds)
+        FROM expected
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    )
     SELECT (SELECT count(*) FROM (TABLE expected EXCEPT TABLE known) AS missing)
-         + (SELECT count(*) FROM (TABLE known EXCEPT TABLE expected) AS invented)";
+         + (SELECT count(*) FROM (TABLE known EXCEPT TABLE expected) AS invented)
+         + (SELECT count(*) FROM (TABLE quarters EXCEPT TABLE sales_quarter) AS missing)
+         + (SELECT count(*) FROM (TABLE sales_quarter EXCEPT TABLE quarters) AS invented)";
 
 /// The same for `traffic_minute`, `user_day` and `watermark`, and the events.
 const WRONG_TRAFFIC: &str = "
@@ -68,7 +77,15 @@ const WRONG_TRAFFIC: &str = "
     ), marks AS (
         SELECT tenant_id, max(timestamp), max(received_at) FROM event GROUP BY 1
     )
+    , quarters AS (
+        SELECT tenant_id, date_bin('15 minutes', timestamp, '2000-01-01 00:00:00Z'), event_type,
+               bot, count(*), count(page_url)
+        FROM event
+        GROUP BY 1, 2, 3, 4
+    )
     SELECT (SELECT count(*) FROM (TABLE traffic EXCEPT TABLE known_traffic) AS missing)
+         + (SELECT count(*) FROM (TABLE quarters EXCEPT TABLE traffic_quarter) AS missing)
+         + (SELECT count(*) FROM (TABLE traffic_quarter EXCEPT TABLE quarters) AS invented)
          + (SELECT count(*) FROM (TABLE known_traffic EXCEPT TABLE traffic) AS invented)
          + (SELECT count(*) FROM (TABLE days EXCEPT TABLE user_day) AS missing)
          + (SELECT count(*) FROM (TABLE user_day EXCEPT TABLE days) AS invented)
@@ -167,13 +184,18 @@ async fn what_does_not_hold_is_found() {
         ),
         (
             "UPDATE purchase SET bot = true WHERE product_id = 'tea'",
-            [8, 0, 1, 0, 0],
+            [16, 0, 1, 0, 0],
         ),
         (
             "DELETE FROM purchase WHERE product_id = 'tea'",
-            [5, 0, 0, 0, 0],
+            [10, 0, 0, 0, 0],
         ),
-        ("DELETE FROM event", [8, 3, 2, 1, 0]),
+        ("DELETE FROM event", [8, 4, 2, 1, 0]),
+        (
+            "UPDATE sales_quarter SET refunds = 1 WHERE grain = 0",
+            [2, 0, 0, 0, 0],
+        ),
+        ("DELETE FROM traffic_quarter", [0, 1, 0, 0, 0]),
     ] {
         let app = super::TestApp::start().await;
         app.accept(&[super::Order::of("mug").and("tea", 1, "2").event()])

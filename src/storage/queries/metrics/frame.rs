@@ -1,7 +1,7 @@
 //! Where facts are, and where in them a dimension is found.
 
 use super::sql::Sql;
-use super::{Cut, Key};
+use super::{Cut, Key, Span};
 use crate::domain::condition::{Condition, Test};
 use crate::domain::measure::Dimension;
 use crate::storage::entity::sales_minute::Grain;
@@ -24,11 +24,19 @@ const COHORT: &str = "cohort AS (
     WHERE tenant_id = $tenant AND activity & 4 <> 0
     GROUP BY 1)";
 
+/// What a rollup calls its time.
+const fn unit(span: Span) -> &'static str {
+    match span {
+        Span::Minute => "minute",
+        Span::Quarter => "quarter",
+    }
+}
+
 /// Rows that have a time and dimensions; those of facts are called `fact`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    SalesMinute(Grain),
-    TrafficMinute,
+    Sales(Grain, Span),
+    Traffic(Span),
     /// The lines of orders and refunds.
     Lines,
     Events,
@@ -38,13 +46,14 @@ impl Frame {
     /// When it was.
     pub(super) const fn time(self) -> &'static str {
         match self {
-            Self::SalesMinute(_) | Self::TrafficMinute => "fact.minute",
+            Self::Sales(_, Span::Minute) | Self::Traffic(Span::Minute) => "fact.minute",
+            Self::Sales(..) | Self::Traffic(_) => "fact.quarter",
             Self::Lines | Self::Events => "fact.timestamp",
         }
     }
 
     const fn is_rollup(self) -> bool {
-        matches!(self, Self::SalesMinute(_) | Self::TrafficMinute)
+        matches!(self, Self::Sales(..) | Self::Traffic(_))
     }
 
     /// The rows of the cut's range, joined with whatever its keys and conditions speak of, and
@@ -64,18 +73,19 @@ impl Frame {
                 "tenant_id = {tenant} AND {time} >= {from} AND {time} < {to} AND (NOT bot OR {bots})"
             )
         };
-        let mut text = match self {
-            Self::SalesMinute(grain) => {
-                let grain = sql.bind(grain as i16);
+        let text = match self {
+            Self::Sales(grain, span) => {
+                let (grain, unit) = (sql.bind(grain as i16), unit(span));
+                let within = within(unit);
+                format!("(SELECT * FROM sales_{unit} WHERE grain = {grain} AND {within}) AS fact")
+            }
+            Self::Traffic(span) => {
+                let unit = unit(span);
                 format!(
-                    "(SELECT * FROM sales_minute WHERE grain = {grain} AND {}) AS fact",
-                    within("minute")
+                    "(SELECT * FROM traffic_{unit} WHERE {}) AS fact",
+                    within(unit)
                 )
             }
-            Self::TrafficMinute => format!(
-                "(SELECT * FROM traffic_minute WHERE {}) AS fact",
-                within("minute")
-            ),
             Self::Events => format!(
                 "(SELECT * FROM event WHERE {}) AS fact",
                 within("timestamp")
@@ -99,29 +109,31 @@ impl Frame {
         let has = |dimension| mentioned.contains(&dimension);
         let properties = cut.filter.is_some_and(Condition::has_properties);
         let of_event = properties || has(Dimension::Campaign) || has(Dimension::Device);
+        let mut joins = vec![text];
         if self == Self::Lines && of_event {
-            text += &format!(
-                " JOIN event ON event.tenant_id = {tenant} AND event.timestamp = fact.timestamp
-                       AND event.event_id = fact.event_id
-                       AND event.timestamp >= {from} AND event.timestamp < {to}"
-            );
+            joins.push(format!(
+                "JOIN event ON event.tenant_id = {tenant} AND event.timestamp = fact.timestamp
+                      AND event.event_id = fact.event_id
+                      AND event.timestamp >= {from} AND event.timestamp < {to}"
+            ));
         }
         if has(Dimension::Device) {
-            text += &format!(
-                " LEFT JOIN user_agent ON user_agent.tenant_id = {tenant}
-                       AND user_agent.user_agent_id = {}.user_agent_id",
+            joins.push(format!(
+                "LEFT JOIN user_agent ON user_agent.tenant_id = {tenant}
+                      AND user_agent.user_agent_id = {}.user_agent_id",
                 self.event()
-            );
+            ));
         }
-        text += &format!(
-            " LEFT JOIN user_alias ON user_alias.tenant_id = {tenant}
-                   AND user_alias.user_id = fact.user_id"
-        );
+        joins.push(format!(
+            "LEFT JOIN user_alias ON user_alias.tenant_id = {tenant}
+                  AND user_alias.user_id = fact.user_id"
+        ));
         if has(Dimension::UserCohort) {
             sql.with(COHORT.replace("$tenant", &tenant));
-            text += " LEFT JOIN cohort ON cohort.user_id = coalesce(canonical_id, fact.user_id)";
+            let join = "LEFT JOIN cohort ON cohort.user_id = coalesce(canonical_id, fact.user_id)";
+            joins.push(join.to_owned());
         }
-        text
+        joins.join(" ")
     }
 
     /// What has the columns that only events have.
@@ -166,7 +178,7 @@ impl Frame {
     /// Whether a row counts: by filter, currency and group.
     pub(super) fn condition(self, sql: &mut Sql, cut: &Cut<'_>, keys: &[String]) -> String {
         let mut all = vec![sql.groups(cut, keys), self.filter(sql, cut)];
-        let has_currency = matches!(self, Self::SalesMinute(_) | Self::Lines);
+        let has_currency = matches!(self, Self::Sales(..) | Self::Lines);
         if has_currency && let Some(currency) = cut.currency {
             all.push(format!("fact.currency = {}", sql.bind(currency.code())));
         }
@@ -182,9 +194,10 @@ impl Frame {
     fn holds(self, sql: &mut Sql, condition: &Condition) -> String {
         let mut joined = |inner: &[Condition], word: &str, none: &str| {
             let parts: Vec<String> = inner.iter().map(|one| self.holds(sql, one)).collect();
-            match parts.is_empty() {
-                true => none.to_owned(),
-                false => format!("({})", parts.join(word)),
+            if parts.is_empty() {
+                none.to_owned()
+            } else {
+                format!("({})", parts.join(word))
             }
         };
         match condition {
@@ -213,21 +226,21 @@ impl Frame {
     fn property(self, sql: &mut Sql, path: &[String], test: &Test) -> String {
         let path = sql.bind(path.to_vec());
         let value = format!("({}.data #> {path}::text[])", self.event());
-        let text = format!("({}.data #>> {path}::text[])", self.event());
+        let words = format!("({}.data #>> {path}::text[])", self.event());
         let mut number = |limit: &str, operator: &str| {
             let limit = sql.bind(limit.to_owned());
             format!(
                 "CASE WHEN jsonb_typeof({value}) = 'number'
-                      THEN {text}::numeric {operator} {limit}::numeric ELSE false END"
+                      THEN {words}::numeric {operator} {limit}::numeric ELSE false END"
             )
         };
         match test {
-            Test::Exists => format!("{text} IS NOT NULL"),
+            Test::Exists => format!("{words} IS NOT NULL"),
             Test::AtLeast(least) => number(least, ">="),
             Test::AtMost(most) => number(most, "<="),
             Test::Among(values) => {
                 format!(
-                    "coalesce({text} = ANY({}), false)",
+                    "coalesce({words} = ANY({}), false)",
                     sql.bind(values.clone())
                 )
             }

@@ -50,9 +50,9 @@ fn counted(
     let keys = frame.keys(&mut sql, cut);
     let wanted = frame.condition(&mut sql, cut, &keys);
     let shown = shown(cut, &keys);
-    let columns: String = columns.iter().map(|column| format!(", {column}")).collect();
-    let grouped: String = (0..shown.len()).map(|n| format!(", {}", n + 3)).collect();
-    let named = named(&shown);
+    let columns = listed(columns.iter().map(ToString::to_string));
+    let grouped = listed((0..shown.len()).map(|n| (n + 3).to_string()));
+    let named = named(shown);
     let from = format!(
         "FROM (SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who{named},
                       count(*) AS facts{columns}
@@ -61,7 +61,7 @@ fn counted(
     );
     sql.select(
         cut,
-        &places(&shown),
+        &places(shown),
         "bucket",
         quantities,
         "sum(facts)",
@@ -116,12 +116,12 @@ pub(super) fn new(cut: &Cut<'_>, frame: Frame) -> Sql {
                           rank() OVER (PARTITION BY {WHO} ORDER BY fact.timestamp, fact.event_id)
                    FROM {from} WHERE {bought}) AS all_of_them
                WHERE rank = 1 AND fits AND who NOT IN (SELECT who FROM earlier)) AS first",
-        places = joined(&places(&shown)),
-        named = named(&shown),
+        places = listed(places(shown)),
+        named = named(shown),
     );
     sql.select(
         cut,
-        &places(&shown),
+        &places(shown),
         "bucket",
         &["count(*)"],
         "count(*)",
@@ -180,11 +180,8 @@ pub(super) fn sessions(cut: &Cut<'_>) -> Sql {
     let of_first = |expression: &str| {
         format!("(array_agg({expression} ORDER BY fact.timestamp, fact.event_id))[1]")
     };
-    let named: String = shown
-        .iter()
-        .enumerate()
-        .map(|(n, key)| format!(", {} AS p{n}", of_first(key)))
-        .collect();
+    let firsts = shown.iter().enumerate();
+    let named = listed(firsts.map(|(n, key)| format!("{} AS p{n}", of_first(key))));
     let from = format!(
         "FROM (SELECT min(fact.timestamp) AS began, max(fact.timestamp) AS ended,
                       count(*) AS facts, {fits} AS fits{named}
@@ -195,7 +192,7 @@ pub(super) fn sessions(cut: &Cut<'_>) -> Sql {
     );
     sql.select(
         cut,
-        &places(&shown),
+        &places(shown),
         &format!("width_bucket(began, {bounds})"),
         &[
             "count(*)",
@@ -218,8 +215,8 @@ fn shown<'a>(cut: &Cut<'_>, keys: &'a [String]) -> &'a [String] {
 
 /// The keys as columns of an inner question.
 fn named(keys: &[String]) -> String {
-    let named = keys.iter().enumerate();
-    named.map(|(n, key)| format!(", {key} AS p{n}")).collect()
+    let keys = keys.iter().enumerate();
+    listed(keys.map(|(n, key)| format!("{key} AS p{n}")))
 }
 
 /// The names of those columns.
@@ -227,6 +224,9 @@ fn places(keys: &[String]) -> Vec<String> {
     (0..keys.len()).map(|n| format!("p{n}")).collect()
 }
 
-fn joined(places: &[String]) -> String {
-    places.iter().map(|place| format!(", {place}")).collect()
+/// Items that go on a list which has some already.
+fn listed(items: impl IntoIterator<Item = String>) -> String {
+    items
+        .into_iter()
+        .fold(String::new(), |list, item| list + ", " + &item)
 }
