@@ -57,6 +57,9 @@ pub enum StartError {
     /// The database's URL or answer.
     #[error("the database: {0}")]
     Storage(#[from] StorageError),
+    /// The URL of a replica.
+    #[error("DATABASE_REPLICA_URLS: {0}")]
+    Replicas(#[source] StorageError),
     /// The URL of Redis.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
@@ -268,9 +271,19 @@ impl Chores {
             }
             tokio::join!(
                 jobs::partitions::run(db.clone(), window, clock.clone()),
-                jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
+                jobs::quarantine::run(
+                    db.clone(),
+                    metrics.clone(),
+                    config.quarantine_days,
+                    clock.clone()
+                ),
                 jobs::watermark::run(db.clone(), metrics),
             );
+        };
+        let replicas = async {
+            if role != Role::Worker {
+                db.watch_replicas(&clock).await;
+            }
         };
         let canary = async {
             if role == Role::Worker {
@@ -282,7 +295,7 @@ impl Chores {
         };
         // Each process forgets for itself.
         let ids = jobs::idempotency::run(db.clone(), memory, window);
-        tokio::join!(jobs, ids, canary);
+        tokio::join!(jobs, ids, canary, replicas);
     }
 }
 

@@ -84,6 +84,7 @@ codes! {
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
     InvalidProduct "invalid_product" 400 "The product cannot be stored.";
+    InvalidStaleness "invalid_staleness" 400 "`maxStaleness` is a number of seconds from 0 to 3600.";
     InvalidSchema "invalid_schema" 400 "The JSON Schema cannot be used.";
     UnknownReceipt "unknown_receipt" 404 "There is no receipt of this batch: it is not stored yet, older than receipts are kept, or not yours.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
