@@ -101,7 +101,11 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
+    pub async fn build(mut config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
+        if role == Role::Worker {
+            // It answers no questions.
+            config.database.database_replica_urls = None;
+        }
         let weak = |key: &Secret| key.reveal().len() < keys::STRONG_KEY;
         if config.access.bootstrap_key().is_some_and(weak) {
             tracing::warn!("TIDEWATER_BOOTSTRAP_KEY is short: whoever guesses it is admin");
@@ -280,11 +284,6 @@ impl Chores {
                 jobs::watermark::run(db.clone(), metrics),
             );
         };
-        let replicas = async {
-            if role != Role::Worker {
-                db.watch_replicas(&clock).await;
-            }
-        };
         let canary = async {
             if role == Role::Worker {
                 return;
@@ -295,7 +294,7 @@ impl Chores {
         };
         // Each process forgets for itself.
         let ids = jobs::idempotency::run(db.clone(), memory, window);
-        tokio::join!(jobs, ids, canary, replicas);
+        tokio::join!(jobs, ids, canary, db.watch_replicas(&clock));
     }
 }
 

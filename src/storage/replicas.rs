@@ -203,6 +203,8 @@ impl Replicas {
             return;
         }
         let log = &Mutex::new(Log::default());
+        // Replicas are judged by what is known of the primary.
+        note(primary, clock, log).await;
         let noting = async {
             loop {
                 note(primary, clock, log).await;

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use metrics::Counter;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sea_orm::sqlx::{Connection, Executor};
 use sea_orm::{
     AccessMode, ConnectOptions, Database, DatabaseConnection, IsolationLevel, TransactionTrait,
 };
@@ -18,6 +20,10 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection before it hears that the database is away.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const READERS: u32 = 12;
+/// How long what is left of a question that was answered takes at the most.
+pub(super) const PROMPT: Duration = Duration::from_millis(50);
+/// Has a session look every second whether its client is there. Some systems cannot.
+const LOOK: &str = "SET client_connection_check_interval = 1000";
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -36,8 +42,11 @@ impl Server {
         controllers: u32,
         on_statement: impl Fn(Duration) + Send + Sync + 'static,
     ) -> Result<Self, StorageError> {
-        let control = pool(url, controllers, CONTROL_TIMEOUT).await?;
-        let mut reads = pool(url, READERS, READ_TIMEOUT).await?;
+        let control = options(url, controllers, CONTROL_TIMEOUT)?;
+        let mut reads = options(url, READERS, READ_TIMEOUT)?;
+        reads.map_sqlx_postgres_pool_opts(hang_up);
+        let control = Database::connect(control).await?;
+        let mut reads = Database::connect(reads).await?;
         reads.set_metric_callback(move |statement| on_statement(statement.elapsed));
         Ok(Self { reads, control })
     }
@@ -68,8 +77,26 @@ impl Server {
     }
 }
 
-async fn pool(url: &str, size: u32, timeout: Duration) -> Result<DatabaseConnection, StorageError> {
-    let mut options = ConnectOptions::new(url);
+/// Closes a connection whose question is dropped before it is answered, and has PostgreSQL take
+/// notice of that. It is the long way: a connection is lost, and the question goes on for a second.
+/// It is there for single questions; a [`Snapshot`] has a shorter one.
+fn hang_up(pool: PgPoolOptions) -> PgPoolOptions {
+    pool.after_connect(|connection, _| {
+        Box::pin(async {
+            if let Err(error) = connection.execute(LOOK).await {
+                tracing::debug!(%error, "questions of clients that go away will be asked to the end");
+            }
+            Ok(())
+        })
+    })
+    .after_release(|connection: &mut PgConnection, _| {
+        // What is still to come of the last answer, which is most often nothing at all.
+        Box::pin(async { Ok(tokio::time::timeout(PROMPT, connection.flush()).await.is_ok()) })
+    })
+}
+
+fn options(url: &str, size: u32, timeout: Duration) -> Result<ConnectOptions, StorageError> {
+    let mut options = connect_options(url)?;
     options
         .max_connections(size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -79,5 +106,17 @@ async fn pool(url: &str, size: u32, timeout: Duration) -> Result<DatabaseConnect
         .test_before_acquire_if_idle_for(Duration::from_secs(5))
         .connect_lazy(true)
         .sqlx_logging(false);
-    Ok(Database::connect(options).await?)
+    Ok(options)
+}
+
+/// Options with a URL that can be connected to: the error of one that cannot would quote it, and
+/// its password.
+pub(super) fn connect_options(url: &str) -> Result<ConnectOptions, StorageError> {
+    let _: PgConnectOptions = url.parse()?;
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if !is_postgres {
+        let why = "the URL of a database begins with postgres://";
+        return Err(StorageError::Bug(why.to_owned()));
+    }
+    Ok(ConnectOptions::new(url))
 }

@@ -28,9 +28,8 @@ use sea_orm::{
 use tokio::runtime::Handle;
 
 use super::StorageError;
+use super::server::PROMPT;
 
-/// How long a roll-back takes at the most where it waits for no statement.
-const PROMPT: Duration = Duration::from_millis(50);
 /// After how long a statement that goes on is cancelled once more.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long an unfinished transaction is looked after: its statement is over then, one way or the

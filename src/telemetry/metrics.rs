@@ -101,7 +101,7 @@ metrics! {
     ingest_queue_kib: Gauge = "tidewater_ingest_queue_kib",
     /// Statements that read from the database, and how long each took, in seconds.
     read_statement_seconds: Histogram = "tidewater_read_statement_seconds",
-    /// Reading statements that were cancelled because nobody waited for them any more.
+    /// Statements of reports that were cancelled because nobody waited for them any more.
     read_statements_cancelled: Counter = "tidewater_read_statements_cancelled_total",
     /// Reports by the kind of server that they were read from.
     reports_from_primary: Counter = "tidewater_reports_total" ["server" = "primary"],

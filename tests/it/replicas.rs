@@ -152,7 +152,7 @@ async fn what_may_be_old_is_read_from_the_replica(shop: &mut Shop) {
         shop.app.metric(FROM_REPLICA).await,
     );
     // While nobody writes, it stays fresh.
-    for _ in 0..30 {
+    for _ in 0..20 {
         shop.orders(30).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -173,7 +173,7 @@ async fn what_may_be_old_is_read_from_the_replica(shop: &mut Shop) {
             .len(),
         1
     );
-    assert_eq!(shop.app.metric(FROM_REPLICA).await, replica + 32.0);
+    assert_eq!(shop.app.metric(FROM_REPLICA).await, replica + 22.0);
     assert_eq!(shop.app.metric(FROM_PRIMARY).await, primary);
     assert_eq!(shop.app.metric(FALLBACKS).await, 0.0);
     assert!(!shop.is_up(1).await && !shop.is_up(3).await);
@@ -188,7 +188,7 @@ async fn what_may_be_old_is_read_from_the_replica(shop: &mut Shop) {
 }
 
 async fn no_answer_claims_more_than_the_replica_has(shop: &mut Shop) {
-    for n in 0..40 {
+    for n in 0..20 {
         match n % 10 {
             0 => shop.on_standby("SELECT pg_wal_replay_pause()").await,
             5 => shop.on_standby("SELECT pg_wal_replay_resume()").await,
