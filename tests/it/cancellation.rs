@@ -16,7 +16,7 @@ const SALES: &str = r#"{
 }"#;
 
 /// How many questions wait for a lock.
-async fn waiting(connection: &mut PgConnection) -> i64 {
+pub async fn waiting(connection: &mut PgConnection) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event_type = 'Lock'";
     sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
@@ -36,7 +36,7 @@ pub async fn until_waiting(connection: &mut PgConnection, number: i64) {
 }
 
 /// Asks something behind the test's back, as a client that can go away.
-fn ask(app: &TestApp, query: &str) -> JoinHandle<Value> {
+pub fn ask(app: &TestApp, query: &str) -> JoinHandle<Value> {
     let request = app.request(Method::POST, "/graphql");
     let request = request.json(&json!({"query": query}));
     tokio::spawn(async { answer(request).await.1 })
