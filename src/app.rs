@@ -57,6 +57,9 @@ pub enum StartError {
     /// The database's URL or answer.
     #[error("the database: {0}")]
     Storage(#[from] StorageError),
+    /// The URL of a replica.
+    #[error("DATABASE_REPLICA_URLS: {0}")]
+    Replicas(#[source] StorageError),
     /// The URL of Redis.
     #[error("REDIS_URL: {0}")]
     Redis(#[from] redis::RedisError),
@@ -98,7 +101,11 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn build(config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
+    pub async fn build(mut config: Config, role: Role, clock: Clock) -> Result<Self, StartError> {
+        if role == Role::Worker {
+            // It answers no questions.
+            config.database.database_replica_urls = None;
+        }
         let weak = |key: &Secret| key.reveal().len() < keys::STRONG_KEY;
         if config.access.bootstrap_key().is_some_and(weak) {
             tracing::warn!("TIDEWATER_BOOTSTRAP_KEY is short: whoever guesses it is admin");
@@ -268,7 +275,12 @@ impl Chores {
             }
             tokio::join!(
                 jobs::partitions::run(db.clone(), window, clock.clone()),
-                jobs::quarantine::run(db.clone(), metrics.clone(), config.quarantine_days, clock),
+                jobs::quarantine::run(
+                    db.clone(),
+                    metrics.clone(),
+                    config.quarantine_days,
+                    clock.clone()
+                ),
                 jobs::watermark::run(db.clone(), metrics),
             );
         };
@@ -282,7 +294,7 @@ impl Chores {
         };
         // Each process forgets for itself.
         let ids = jobs::idempotency::run(db.clone(), memory, window);
-        tokio::join!(jobs, ids, canary);
+        tokio::join!(jobs, ids, canary, db.watch_replicas(&clock));
     }
 }
 

@@ -86,6 +86,7 @@ codes! {
     InvalidMetrics "invalid_metrics" 400 "The question of metrics asks for too much, or for what cannot be.";
     UnsupportedDimension "unsupported_dimension" 400 "A measure that is asked for cannot be told apart by a dimension, or narrowed to it.";
     InvalidProduct "invalid_product" 400 "The product cannot be stored.";
+    InvalidStaleness "invalid_staleness" 400 "`maxStaleness` is a number of seconds from 0 to 3600.";
     InvalidSchema "invalid_schema" 400 "The JSON Schema cannot be used.";
     UnknownReceipt "unknown_receipt" 404 "There is no receipt of this batch: it is not stored yet, older than receipts are kept, or not yours.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";

@@ -2,12 +2,14 @@
 //! face alike.
 //!
 //! It may import storage. The next report: a file with its question, its answer and a method of
-//! [`Reports`].
+//! [`Reports`]. One that adds up numbers implements [`question::Question`]: then it is answered
+//! from one snapshot, by a replica where it may be some seconds old.
 
 pub mod catalogue;
 pub mod ingest;
 pub mod metrics;
 pub mod provenance;
+mod question;
 pub mod records;
 pub mod restatements;
 pub mod sales;
@@ -18,6 +20,8 @@ use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;
 use crate::error::{Code, Problem};
 use crate::storage::Db;
+
+pub use crate::storage::MAX_STALENESS;
 
 /// What every report needs.
 #[derive(Clone, Debug)]

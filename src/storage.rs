@@ -12,8 +12,13 @@ pub mod error;
 mod nodelay;
 pub mod partitions;
 pub mod queries;
+mod replicas;
 pub mod schema;
+mod server;
+mod snapshot;
 pub mod writes;
 
-pub use db::Db;
+pub use db::{Db, Served};
 pub use error::StorageError;
+pub use replicas::MAX_STALENESS;
+pub use snapshot::Snapshot;

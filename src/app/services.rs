@@ -59,6 +59,9 @@ impl Services {
         let metrics = Metrics::default();
         let statement_seconds = metrics.read_statement_seconds.clone();
         let db = Db::open(url, move |elapsed| statement_seconds.record(elapsed)).await?;
+        let replicas = config.database.replica_urls();
+        let db = db.with_replicas(&replicas, &metrics).await;
+        let db = db.map_err(StartError::Replicas)?;
         let redis = config.database.redis_url();
         let bus = match &redis {
             Some(url) => Bus::redis(url.first(), db.clone(), metrics.clone(), stop.clone())?,

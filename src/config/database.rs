@@ -21,6 +21,17 @@ pub struct DatabaseConfig {
     )]
     pub database_url: Option<Secret>,
 
+    /// Streaming replicas of DATABASE_URL, alike, after commas. Reports that may be some seconds
+    /// old are read from them. Unset: none.
+    #[arg(
+        global = true,
+        long,
+        env = "DATABASE_REPLICA_URLS",
+        value_name = "URLS",
+        hide_env_values = true
+    )]
+    pub database_replica_urls: Option<Secret>,
+
     /// Redis, as redis://:password@host:port; several nodes of a Redis Cluster after commas, or
     /// one with redis+cluster://. It keeps the stream that events go through to the database, and
     /// carries live updates between the processes of one installation. Unset: the process stands
@@ -60,6 +71,17 @@ impl DatabaseConfig {
     #[must_use]
     pub fn database_url(&self) -> Option<&Secret> {
         self.database_url.as_ref().filter(|url| !url.is_empty())
+    }
+
+    /// The replicas, in the order in which they are named.
+    #[must_use]
+    pub fn replica_urls(&self) -> Vec<Secret> {
+        let urls = self
+            .database_replica_urls
+            .as_ref()
+            .map_or("", Secret::reveal);
+        let named = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
+        named.map(|url| Secret::from(url.to_owned())).collect()
     }
 
     /// Redis, unless it is set to nothing.

@@ -3,16 +3,19 @@
 //! A minute is closed five minutes after an event in it. What comes after that still lands in its
 //! minute, and is summed there on its own too: so an answer can say what the numbers were before.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::provenance::{Provenance, Source};
+use super::question::{Failure, Question};
 use super::{Reports, bucket_index, minor_units};
 use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::storage::StorageError;
+use crate::storage::Snapshot;
 use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::restatements::{RestatementRow, restatements};
 
@@ -31,6 +34,8 @@ pub struct RestatementsQuestion {
     pub currency: Currency,
     /// Whether to count what bots did.
     pub bots: bool,
+    /// How old the answer may be; zero asks the primary.
+    pub max_staleness: Duration,
 }
 
 /// The numbers that something late changes.
@@ -100,7 +105,27 @@ impl Reports {
         &self,
         question: &RestatementsQuestion,
     ) -> Result<RestatementsAnswer, Problem> {
-        let as_of = self.clock.now();
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked { question, bounds };
+        self.ask(&asked, question.max_staleness).await
+    }
+}
+
+/// The question with the bounds of its buckets.
+struct Asked<'a> {
+    question: &'a RestatementsQuestion,
+    bounds: Vec<DateTime<Utc>>,
+}
+
+impl Question for Asked<'_> {
+    type Answer = RestatementsAnswer;
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<RestatementsAnswer, Failure> {
+        let Self { question, bounds } = self;
         let RestatementsQuestion {
             tenant,
             range,
@@ -108,18 +133,16 @@ impl Reports {
             currency,
             bots,
             ..
-        } = *question;
-        let bounds = calendar::bounds(range, question.granularity, zone)?;
-        let snapshot = self.db.snapshot().await?;
-        let rows = restatements(&snapshot, tenant, currency, &bounds, bots).await?;
-        let row = provenance(&snapshot, tenant, range, None, bots).await?;
-        snapshot.commit().await.map_err(StorageError::from)?;
+        } = **question;
+        let db = &**snapshot;
+        let rows = restatements(db, tenant, currency, bounds, bots).await?;
+        let row = provenance(db, tenant, range, None, bots).await?;
         Ok(RestatementsAnswer {
             currency,
             zone,
             buckets: rows
                 .into_iter()
-                .map(|row| restatement(&row, &bounds))
+                .map(|row| restatement(&row, bounds))
                 .collect(),
             provenance: Provenance::exact(as_of, Source::Rollup, &row),
         })

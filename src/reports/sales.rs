@@ -4,18 +4,20 @@
 //! counted over the purchases, and only when they are asked for.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::provenance::{Provenance, Source};
+use super::question::{Failure, Question};
 use super::{Reports, bucket_index, minor_units};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
-use crate::storage::StorageError;
+use crate::storage::Snapshot;
 use crate::storage::entity::sales_minute::Grain;
 use crate::storage::queries::buyers::{BuyersRow, buyers};
 use crate::storage::queries::provenance::provenance;
@@ -44,6 +46,8 @@ pub struct SalesQuestion {
     pub buyers_per_bucket: bool,
     /// Whether to count the buyers of the whole range.
     pub buyers_in_total: bool,
+    /// How old the answer may be; zero asks the primary.
+    pub max_staleness: Duration,
 }
 
 /// What was sold.
@@ -112,7 +116,27 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
-        let as_of = self.clock.now();
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked { question, bounds };
+        self.ask(&asked, question.max_staleness).await
+    }
+}
+
+/// The question with the bounds of its buckets.
+struct Asked<'a> {
+    question: &'a SalesQuestion,
+    bounds: Vec<DateTime<Utc>>,
+}
+
+impl Question for Asked<'_> {
+    type Answer = SalesAnswer;
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<SalesAnswer, Failure> {
+        let Self { question, bounds } = self;
         let SalesQuestion {
             tenant,
             range,
@@ -120,14 +144,12 @@ impl Reports {
             groups,
             bots,
             ..
-        } = *question;
-        let bounds = calendar::bounds(range, question.granularity, question.zone)?;
+        } = **question;
         let whole = [range.from, range.to];
-        let snapshot = self.db.snapshot().await?;
-        let db = &snapshot;
+        let db = &**snapshot;
 
         let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
-        let rows = sales(db, tenant, &bounds, groups, bots, limit + 1).await?;
+        let rows = sales(db, tenant, bounds, groups, bots, limit + 1).await?;
         if rows.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
@@ -148,13 +170,12 @@ impl Reports {
             totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
         }
 
-        let mut buckets = in_buckets(rows, &bounds, question);
+        let mut buckets = in_buckets(rows, bounds, question);
         if question.buyers_per_bucket {
-            let counted = buyers(db, tenant, currency, &bounds, groups, bots).await?;
-            add_buyers(&mut buckets, counted, &bounds);
+            let counted = buyers(db, tenant, currency, bounds, groups, bots).await?;
+            add_buyers(&mut buckets, counted, bounds);
         }
         let row = provenance(db, tenant, range, Some(&[PURCHASE, REFUND]), bots).await?;
-        snapshot.commit().await.map_err(StorageError::from)?;
         let source = if question.buyers_in_total || question.buyers_per_bucket {
             Source::RollupAndRaw
         } else {

@@ -1,14 +1,17 @@
 //! What happened: events by type, pageviews, and how many users there were.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::provenance::{Provenance, Source};
+use super::question::{Failure, Question};
 use super::{Reports, bucket_index};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
-use crate::storage::StorageError;
+use crate::storage::Snapshot;
 use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::traffic::traffic;
 use crate::storage::queries::visitors::{Span, visitors};
@@ -32,6 +35,8 @@ pub struct TrafficQuestion {
     pub users_per_bucket: bool,
     /// Whether to count the users of the whole range.
     pub users_in_total: bool,
+    /// How old the answer may be; zero asks the primary.
+    pub max_staleness: Duration,
 }
 
 /// What happened.
@@ -93,23 +98,41 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
-        let as_of = self.clock.now();
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked { question, bounds };
+        self.ask(&asked, question.max_staleness).await
+    }
+}
+
+/// The question with the bounds of its buckets.
+struct Asked<'a> {
+    question: &'a TrafficQuestion,
+    bounds: Vec<DateTime<Utc>>,
+}
+
+impl Question for Asked<'_> {
+    type Answer = TrafficAnswer;
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<TrafficAnswer, Failure> {
+        let Self { question, bounds } = self;
         let TrafficQuestion {
             tenant,
             range,
             zone,
             bots,
             ..
-        } = *question;
-        let bounds = calendar::bounds(range, question.granularity, zone)?;
-        let snapshot = self.db.snapshot().await?;
-        let db = &snapshot;
+        } = **question;
+        let db = &**snapshot;
         // A bucket has a row for each type.
         let limit = 10 * MAX_BUCKETS;
         let rows = traffic(
             db,
             tenant,
-            &bounds,
+            bounds,
             bots,
             i64::try_from(limit).unwrap_or(i64::MAX) + 1,
         )
@@ -142,7 +165,7 @@ impl Reports {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            let span = Span::of(&bounds, question.tenant_zone);
+            let span = Span::of(bounds, question.tenant_zone);
             for row in visitors(db, tenant, &span, bots).await? {
                 buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
             }
@@ -150,7 +173,6 @@ impl Reports {
             source = source_of(&span);
         }
         let row = provenance(db, tenant, range, None, bots).await?;
-        snapshot.commit().await.map_err(StorageError::from)?;
         Ok(TrafficAnswer {
             zone,
             buckets,

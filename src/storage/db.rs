@@ -1,25 +1,25 @@
 //! The connections: a pool to read with, one to store events with, and a small one for what must
 //! be answered while both are busy (keys, readiness, the catalogue), so that none starves another.
+//! Replicas have pools of their own.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use metrics::Counter;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    IsolationLevel, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
-use super::{StorageError, nodelay};
+use super::replicas::Replicas;
+use super::server::{ACQUIRE_TIMEOUT, Server};
+use super::{Snapshot, StorageError, nodelay};
+use crate::clock::Clock;
+use crate::config::Secret;
+use crate::telemetry::metrics::Metrics;
 
-/// How long a question may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a request waits for a connection before it hears that the database is away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-const READERS: u32 = 12;
 const WRITERS: u32 = 6;
 const CONTROLLERS: u32 = 3;
-/// How long anything of the small pool may take.
-const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long what has an older answer may take to be answered anew.
 const REFRESH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -43,12 +43,22 @@ pub async fn refresh<T>(
     })
 }
 
+/// Who answered, and from when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Whether it was a replica.
+    pub by_replica: bool,
+    /// Everything that was acknowledged before this moment is in the answer.
+    pub as_of: DateTime<Utc>,
+}
+
 /// The database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Db {
-    reads: DatabaseConnection,
+    primary: Server,
     writes: PgPool,
-    control: DatabaseConnection,
+    replicas: Arc<Replicas>,
+    metrics: Arc<Metrics>,
 }
 
 impl Db {
@@ -81,20 +91,39 @@ impl Db {
             })
             .connect_lazy_with(options);
 
-        let control = pool(url, CONTROLLERS, CONTROL_TIMEOUT).await?;
-        let mut reads = pool(url, READERS, READ_TIMEOUT).await?;
-        reads.set_metric_callback(move |statement| on_statement(statement.elapsed));
         Ok(Self {
-            reads,
+            primary: Server::open(url, CONTROLLERS, on_statement).await?,
             writes,
-            control,
+            replicas: Arc::default(),
+            metrics: Arc::default(),
         })
+    }
+
+    /// The same with replicas, and counting. They are asked nothing before they are watched.
+    ///
+    /// # Errors
+    /// When a URL is not one of a PostgreSQL database.
+    pub async fn with_replicas(
+        self,
+        urls: &[Secret],
+        metrics: &Metrics,
+    ) -> Result<Self, StorageError> {
+        Ok(Self {
+            replicas: Replicas::open(urls, metrics).await?.into(),
+            metrics: Arc::new(metrics.clone()),
+            ..self
+        })
+    }
+
+    /// Looks after the replicas, for ever; at once done if there are none.
+    pub async fn watch_replicas(&self, clock: &Clock) {
+        self.replicas.watch(&self.primary, clock).await;
     }
 
     /// To ask with.
     #[must_use]
     pub fn reads(&self) -> &DatabaseConnection {
-        &self.reads
+        &self.primary.reads
     }
 
     /// To ask several questions of one moment: what is committed in between is in none of the
@@ -102,16 +131,65 @@ impl Db {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StorageError> {
-        let isolation = Some(IsolationLevel::RepeatableRead);
-        let access = Some(AccessMode::ReadOnly);
-        Ok(self.reads.begin_with_config(isolation, access).await?)
+    pub async fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        let cancelled = self.metrics.read_statements_cancelled.clone();
+        self.primary.snapshot(Counter::noop(), cancelled).await
+    }
+
+    /// The same for a report whose answer may lag behind `now` by `max_staleness`: a replica's
+    /// that has everything from so long ago, else the primary's.
+    ///
+    /// # Errors
+    /// When the primary cannot be reached.
+    pub async fn snapshot_within(
+        &self,
+        max_staleness: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<(Snapshot, Served), StorageError> {
+        let metrics = &*self.metrics;
+        if let Some((snapshot, as_of)) = self.replicas.snapshot(max_staleness, metrics).await {
+            let served = Served {
+                by_replica: true,
+                as_of,
+            };
+            return Ok((snapshot, served));
+        }
+        let finished = metrics.reports_from_primary.clone();
+        let cancelled = metrics.read_statements_cancelled.clone();
+        let snapshot = self.primary.snapshot(finished, cancelled).await?;
+        let served = Served {
+            by_replica: false,
+            as_of: now,
+        };
+        Ok((snapshot, served))
+    }
+
+    /// Whether a failure is the replica's own, so that the primary is worth asking; it is counted
+    /// as such.
+    #[must_use]
+    pub fn falls_back(&self, served: Served, error: &StorageError) -> bool {
+        let metrics = &*self.metrics;
+        let counter = match error {
+            _ if !served.by_replica => return false,
+            StorageError::Unavailable(_) => &metrics.replica_fallbacks_lost,
+            // What it replays takes away what the question still needs.
+            StorageError::Retry(_) => &metrics.replica_fallbacks_conflict,
+            // The last step of the schema may not have come that far.
+            StorageError::Bug(_) => &metrics.replica_fallbacks_refused,
+            StorageError::Timeout(_)
+            | StorageError::MissingPartition(_)
+            | StorageError::Exists(_)
+            | StorageError::Rejected(_) => return false,
+        };
+        tracing::debug!(%error, "a replica did not answer; asking the primary");
+        counter.increment(1);
+        true
     }
 
     /// For what must not wait behind questions or events.
     #[must_use]
     pub fn control(&self) -> &DatabaseConnection {
-        &self.control
+        &self.primary.control
     }
 
     /// To store events with.
@@ -125,31 +203,22 @@ impl Db {
     /// # Errors
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.control.execute_unprepared("SELECT 1").await?;
+        self.control().execute_unprepared("SELECT 1").await?;
         Ok(())
     }
 
     /// Ends every connection.
     pub async fn close(self) {
         self.writes.close().await;
-        for pool in [self.reads, self.control] {
-            if let Err(error) = pool.close().await {
-                tracing::debug!(%error, "closing connections");
-            }
-        }
+        self.replicas.close().await;
+        self.primary.close().await;
     }
 }
 
-async fn pool(url: &str, size: u32, timeout: Duration) -> Result<DatabaseConnection, StorageError> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(size)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_timeout(ACQUIRE_TIMEOUT)
-        .statement_timeout(timeout)
-        .set_application_name("tidewater")
-        .test_before_acquire_if_idle_for(Duration::from_secs(5))
-        .connect_lazy(true)
-        .sqlx_logging(false);
-    Ok(Database::connect(options).await?)
+impl fmt::Debug for Db {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Db")
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
 }

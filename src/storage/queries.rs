@@ -14,6 +14,7 @@ pub mod quarantine;
 pub mod receipts;
 pub mod records;
 pub mod related;
+pub mod replication;
 pub mod restatements;
 pub mod sales;
 pub mod traffic;

@@ -1,9 +1,10 @@
 //! Brings the schema up and down; safe when several processes start at once.
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 
 use super::StorageError;
+use super::server::connect_options;
 
 /// Names the advisory lock that whoever changes the schema holds.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tidewater schema'))";
@@ -60,7 +61,7 @@ pub async fn status(db: &DatabaseConnection) -> Result<Vec<Step>, StorageError> 
 
 /// A pool of its own: a step may take longer than a question may.
 async fn connect(url: &str) -> Result<DatabaseConnection, StorageError> {
-    let mut options = ConnectOptions::new(url);
+    let mut options = connect_options(url)?;
     options
         .max_connections(2)
         .sqlx_logging(false)

@@ -101,6 +101,20 @@ metrics! {
     ingest_queue_kib: Gauge = "tidewater_ingest_queue_kib",
     /// Statements that read from the database, and how long each took, in seconds.
     read_statement_seconds: Histogram = "tidewater_read_statement_seconds",
+    /// Statements of reports that were cancelled because nobody waited for them any more.
+    read_statements_cancelled: Counter = "tidewater_read_statements_cancelled_total",
+    /// Reports by the kind of server that they were read from.
+    reports_from_primary: Counter = "tidewater_reports_total" ["server" = "primary"],
+    /// Reports by the kind of server that they were read from.
+    reports_from_replica: Counter = "tidewater_reports_total" ["server" = "replica"],
+    /// Reports that were read from the primary though a replica might have served, by why.
+    replica_fallbacks_unfit: Counter = "tidewater_replica_fallbacks_total" ["reason" = "unfit"],
+    /// Reports that were read from the primary though a replica might have served, by why.
+    replica_fallbacks_lost: Counter = "tidewater_replica_fallbacks_total" ["reason" = "lost"],
+    /// Reports that were read from the primary though a replica might have served, by why.
+    replica_fallbacks_conflict: Counter = "tidewater_replica_fallbacks_total" ["reason" = "conflict"],
+    /// Reports that were read from the primary though a replica might have served, by why.
+    replica_fallbacks_refused: Counter = "tidewater_replica_fallbacks_total" ["reason" = "refused"],
     /// HTTP requests by the class of their answer.
     http_success: Counter = "tidewater_http_requests_total" ["class" = "2xx"],
     /// HTTP requests by the class of their answer.
@@ -153,17 +167,52 @@ pub struct PartitionGauges {
     pub dead: Gauge,
 }
 
+/// Gauges of one replica.
+#[allow(missing_debug_implementations, reason = "handles have nothing to show")]
+pub struct ReplicaGauges {
+    /// Whether it answers and is a standby of the primary.
+    pub up: Gauge,
+    /// How long ago the newest moment is of which it has everything.
+    pub lag_seconds: Gauge,
+}
+
 impl Metrics {
+    fn gauge(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&'static str, String)],
+    ) -> Gauge {
+        let metadata = Metadata::new("tidewater", Level::INFO, None);
+        self.recorder.describe_gauge(name.into(), None, help.into());
+        let labels: Vec<Label> = labels.iter().map(Label::from).collect();
+        let key = Key::from_parts(name, labels);
+        self.recorder.register_gauge(&key, &metadata)
+    }
+
+    /// The gauges of the n-th replica (from 1), which is at `host`.
+    #[must_use]
+    pub fn replica(&self, n: usize, host: &str) -> ReplicaGauges {
+        let labels = [("replica", n.to_string()), ("host", host.to_owned())];
+        ReplicaGauges {
+            up: self.gauge(
+                "tidewater_replica_up",
+                "Whether a replica answers and is a standby of the primary.",
+                &labels,
+            ),
+            lag_seconds: self.gauge(
+                "tidewater_replica_lag_seconds",
+                "How long ago the newest moment is of which a replica has everything.",
+                &labels,
+            ),
+        }
+    }
+
     /// The gauges of a partition.
     #[must_use]
     pub fn stream_partition(&self, partition: u16) -> PartitionGauges {
-        let metadata = Metadata::new("tidewater", Level::INFO, None);
-        let gauge = |name: &'static str, help: &'static str| {
-            self.recorder.describe_gauge(name.into(), None, help.into());
-            let labels = vec![Label::new("partition", partition.to_string())];
-            let key = Key::from_parts(name, labels);
-            self.recorder.register_gauge(&key, &metadata)
-        };
+        let labels = [("partition", partition.to_string())];
+        let gauge = |name, help| self.gauge(name, help, &labels);
         PartitionGauges {
             entries: gauge(
                 "tidewater_stream_lag_entries",

@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cancellation;
 mod contracts;
 mod crash;
 mod embedded;
@@ -20,6 +21,7 @@ mod metrics;
 mod quarantine;
 mod receipts;
 mod records;
+mod replicas;
 mod sales;
 mod schema;
 mod schemas;

@@ -6,7 +6,7 @@ use crate::access::Scope;
 use crate::domain::money::Currency;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
-use crate::graphql::types::range::{Granularity, TimeRangeInput, zone};
+use crate::graphql::types::range::{Granularity, TimeRangeInput, staleness, zone};
 use crate::graphql::types::restatements::Restatements;
 use crate::graphql::types::sales::{Sales, SalesDimension};
 use crate::reports::restatements::RestatementsQuestion;
@@ -32,6 +32,12 @@ impl SalesQueries {
         #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]
         currency: Option<String>,
         #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
+        #[graphql(
+            default,
+            desc = "How many seconds old the answer may be, up to 3600: with 2 or more a replica \
+                    of the database may answer. `provenance.asOf` tells how old it is."
+        )]
+        max_staleness: i32,
     ) -> Result<Sales> {
         let identity = ctx.identity(Scope::Read)?;
         let question = SalesQuestion {
@@ -44,6 +50,7 @@ impl SalesQueries {
             bots: include_bots,
             buyers_per_bucket: ctx.look_ahead().field("buckets").field("buyers").exists(),
             buyers_in_total: ctx.look_ahead().field("totals").field("buyers").exists(),
+            max_staleness: staleness(max_staleness)?,
         };
         Ok(ctx.reports().sales(&question).await?.into())
     }
@@ -65,6 +72,12 @@ impl SalesQueries {
         #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]
         currency: Option<String>,
         #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
+        #[graphql(
+            default,
+            desc = "How many seconds old the answer may be, up to 3600: with 2 or more a replica \
+                    of the database may answer. `provenance.asOf` tells how old it is."
+        )]
+        max_staleness: i32,
     ) -> Result<Restatements> {
         let identity = ctx.identity(Scope::Read)?;
         let question = RestatementsQuestion {
@@ -74,6 +87,7 @@ impl SalesQueries {
             zone: zone(timezone.as_deref(), identity.timezone)?,
             currency: wanted(currency.as_deref(), identity.currency)?,
             bots: include_bots,
+            max_staleness: staleness(max_staleness)?,
         };
         Ok(ctx.reports().restatements(&question).await?.into())
     }

@@ -4,7 +4,7 @@ use async_graphql::{Context, Object, Result};
 
 use crate::access::Scope;
 use crate::graphql::context::ContextExt;
-use crate::graphql::types::range::{Granularity, TimeRangeInput, zone};
+use crate::graphql::types::range::{Granularity, TimeRangeInput, staleness, zone};
 use crate::graphql::types::traffic::Traffic;
 use crate::reports::traffic::TrafficQuestion;
 
@@ -24,6 +24,12 @@ impl TrafficQueries {
         #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
         timezone: Option<String>,
         #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
+        #[graphql(
+            default,
+            desc = "How many seconds old the answer may be, up to 3600: with 2 or more a replica \
+                    of the database may answer. `provenance.asOf` tells how old it is."
+        )]
+        max_staleness: i32,
     ) -> Result<Traffic> {
         let identity = ctx.identity(Scope::Read)?;
         let question = TrafficQuestion {
@@ -35,6 +41,7 @@ impl TrafficQueries {
             bots: include_bots,
             users_per_bucket: ctx.look_ahead().field("buckets").field("users").exists(),
             users_in_total: ctx.look_ahead().field("totals").field("users").exists(),
+            max_staleness: staleness(max_staleness)?,
         };
         Ok(ctx.reports().traffic(&question).await?.into())
     }

@@ -84,24 +84,24 @@ pub async fn live_sales(
     from: DateTime<Utc>,
 ) -> Result<(Vec<LiveSalesRow>, Snapshot), StorageError> {
     // One snapshot for both statements.
-    let transaction = db.snapshot().await?;
+    let snapshot = db.snapshot().await?;
     let values = [tenant.0.into(), currency.code().into(), from.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     let rows = LiveSalesRow::find_by_statement(statement)
-        .all(&transaction)
+        .all(&*snapshot)
         .await?;
     let statement = Statement::from_string(
         DbBackend::Postgres,
         "SELECT pg_current_snapshot()::text AS snapshot",
     );
-    let snapshot = SnapshotRow::find_by_statement(statement)
-        .one(&transaction)
+    let seen = SnapshotRow::find_by_statement(statement)
+        .one(&*snapshot)
         .await?;
-    transaction.commit().await?;
-    let snapshot = snapshot
+    snapshot.commit().await?;
+    let seen = seen
         .and_then(|row| Snapshot::parse(&row.snapshot))
         .ok_or_else(|| StorageError::Bug("a snapshot that cannot be read".to_owned()))?;
-    Ok((rows, snapshot))
+    Ok((rows, seen))
 }
 
 #[cfg(test)]

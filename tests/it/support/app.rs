@@ -225,6 +225,7 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
     Config {
         database: DatabaseConfig {
             database_url: Some(secret(database_url)),
+            database_replica_urls: None,
             redis_url: redis_url.map(secret),
             data_dir: "unused".into(),
             postgres_dir: None,

@@ -13,6 +13,8 @@ use super::services;
 
 /// A database of a test's own.
 pub struct TestDb {
+    /// How to reach the server's own database.
+    server: String,
     name: String,
 }
 
@@ -24,24 +26,41 @@ impl TestDb {
         Self::create(&format!(" TEMPLATE {template} STRATEGY wal_log")).await
     }
 
+    /// A database with the whole schema on another server than the others.
+    pub async fn on(server: &str) -> Self {
+        let db = Self::create_on(server, "").await;
+        schema::up(&db.url()).await.unwrap();
+        db
+    }
+
     /// A database without tables.
     pub async fn empty() -> Self {
         Self::create("").await
     }
 
     async fn create(options: &str) -> Self {
+        Self::create_on(&services().database_url, options).await
+    }
+
+    async fn create_on(server: &str, options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidewater_t_{}_{n}", std::process::id());
-        let mut admin = admin().await;
+        let mut admin = admin(server).await;
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {name}")).await;
         run(&mut admin, &format!("CREATE DATABASE {name}{options}")).await;
-        Self { name }
+        let server = server.to_owned();
+        Self { server, name }
     }
 
     /// How to reach it.
     pub fn url(&self) -> String {
-        url_of(&self.name)
+        self.url_on(&self.server)
+    }
+
+    /// How to reach the one of its name on another server.
+    pub fn url_on(&self, server: &str) -> String {
+        url_of(server, &self.name)
     }
 
     /// A connection to look into it.
@@ -58,9 +77,14 @@ impl TestDb {
             .unwrap()
     }
 
+    /// Does something in it.
+    pub async fn run(&self, sql: &str) {
+        run(&mut self.connect().await, sql).await;
+    }
+
     /// Lets nobody in any more, and throws out who is in: for those inside, the database is down.
     pub async fn shut(&self) {
-        let mut admin = admin().await;
+        let mut admin = admin(&self.server).await;
         run(
             &mut admin,
             &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name),
@@ -78,7 +102,7 @@ impl TestDb {
 
     /// Lets everybody in again.
     pub async fn open(&self) {
-        let mut admin = admin().await;
+        let mut admin = admin(&self.server).await;
         run(
             &mut admin,
             &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name),
@@ -90,22 +114,21 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let server = self.server.clone();
         // A runtime of its own: the test's may be gone, and a drop cannot wait for it.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async { run(&mut admin().await, &statement).await });
+            runtime.block_on(async { run(&mut admin(&server).await, &statement).await });
         });
         let _ = dropping.join();
     }
 }
 
-async fn admin() -> PgConnection {
-    PgConnection::connect(&services().database_url)
-        .await
-        .unwrap()
+async fn admin(server: &str) -> PgConnection {
+    PgConnection::connect(server).await.unwrap()
 }
 
 async fn run(connection: &mut PgConnection, statement: &str) {
@@ -115,8 +138,8 @@ async fn run(connection: &mut PgConnection, statement: &str) {
         .unwrap();
 }
 
-fn url_of(database: &str) -> String {
-    let (server, _) = services().database_url.rsplit_once('/').unwrap();
+fn url_of(server: &str, database: &str) -> String {
+    let (server, _) = server.rsplit_once('/').unwrap();
     format!("{server}/{database}")
 }
 
@@ -134,7 +157,8 @@ async fn prepare_template() -> String {
     }
     let name = format!("tidewater_template_{:016x}", hasher.finish());
 
-    let mut admin = admin().await;
+    let server = &services().database_url;
+    let mut admin = admin(server).await;
     run(
         &mut admin,
         "SELECT pg_advisory_lock(hashtext('tidewater tests'))",
@@ -166,7 +190,9 @@ async fn prepare_template() -> String {
         // Under another name until it is whole.
         run(&mut admin, "DROP DATABASE IF EXISTS tidewater_template_new").await;
         run(&mut admin, "CREATE DATABASE tidewater_template_new").await;
-        schema::up(&url_of("tidewater_template_new")).await.unwrap();
+        schema::up(&url_of(server, "tidewater_template_new"))
+            .await
+            .unwrap();
         while sqlx::query(AssertSqlSafe(format!(
             "ALTER DATABASE tidewater_template_new RENAME TO {name}"
         )))

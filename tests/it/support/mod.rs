@@ -7,6 +7,7 @@ mod facts;
 mod process;
 mod proxy;
 mod redis;
+mod replicated;
 mod services;
 mod socket;
 
@@ -17,6 +18,7 @@ pub use events::{Order, pageview};
 pub use facts::assert_consistent;
 pub use process::{Process, free_port, program};
 pub use proxy::{Proxy, Side};
+pub use replicated::Replicated;
 pub use services::services;
 pub use socket::Subscription;
 
