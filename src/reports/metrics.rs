@@ -13,15 +13,15 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc, Weekday};
 use chrono_tz::Tz;
-use sea_orm::ConnectionTrait;
 
 use super::provenance::{Provenance, Source};
+use super::question::{Failure, Question};
 use super::{Reports, bucket_index};
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
 use crate::error::{Code, Problem};
-use crate::storage::StorageError;
+use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use series::{Reading, Table};
@@ -67,37 +67,61 @@ impl Reports {
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
         question.check()?;
-        let as_of = self.clock.now();
-        let bounds = question.bounds(question.range)?;
         let compared = question.compared_range()?;
-        let compared = compared.map(|range| question.bounds(range)).transpose()?;
-        let plan = plan::plan(question, &bounds);
-        let snapshot = self.db.snapshot().await?;
+        let asked = Asked {
+            question,
+            bounds: question.bounds(question.range)?,
+            compared: compared.map(|range| question.bounds(range)).transpose()?,
+        };
+        Box::pin(self.ask(&asked, question.max_staleness)).await
+    }
+}
+
+/// The question with the bounds of its buckets.
+struct Asked<'a> {
+    question: &'a MetricsQuestion,
+    bounds: Vec<DateTime<Utc>>,
+    compared: Option<Vec<DateTime<Utc>>>,
+}
+
+impl Question for Asked<'_> {
+    type Answer = MetricsAnswer;
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<MetricsAnswer, Failure> {
+        let Self {
+            question,
+            bounds,
+            compared,
+        } = self;
         let mut asking = Asking {
-            db: &snapshot,
+            snapshot,
             question,
             rows_read: 0,
         };
         let mut series = Vec::new();
         if !question.explain {
-            let chosen = asking.choose(&bounds).await?;
+            let chosen = asking.choose(bounds).await?;
             let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
             if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
                 return Err(Code::TooManyBuckets.into());
             }
-            let now = asking.read(&bounds, &chosen).await?;
-            let before = match &compared {
+            let now = asking.read(bounds, &chosen).await?;
+            let before = match compared {
                 Some(bounds) => Some(asking.read(bounds, &chosen).await?),
                 None => None,
             };
-            series = series::series(question, &bounds, as_of, &chosen, &now, before.as_ref());
+            series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
         }
         let rows_read = asking.rows_read;
         let orders = question.asks_for_orders_alone();
         let types = orders.then_some([PURCHASE, REFUND].as_slice());
         let (tenant, range, bots) = (question.tenant, question.range, question.bots);
-        let row = provenance(&snapshot, tenant, range, types, bots).await?;
-        snapshot.commit().await.map_err(StorageError::from)?;
+        let row = provenance(&**snapshot, tenant, range, types, bots).await?;
+        let plan = plan::plan(question, bounds);
         let source = Source::of(plan.iter().map(|step| step.source));
         Ok(MetricsAnswer {
             warnings: question.warnings(&series),
@@ -125,15 +149,15 @@ impl Chosen {
 }
 
 /// A question on its way.
-struct Asking<'a, C> {
-    db: &'a C,
+struct Asking<'a> {
+    snapshot: &'a Snapshot,
     question: &'a MetricsQuestion,
     rows_read: i64,
 }
 
-impl<C: ConnectionTrait> Asking<'_, C> {
+impl Asking<'_> {
     /// Which groups there are, and of them the first.
-    async fn choose(&mut self, bounds: &[DateTime<Utc>]) -> Result<Chosen, Problem> {
+    async fn choose(&mut self, bounds: &[DateTime<Utc>]) -> Result<Chosen, Failure> {
         let question = self.question;
         if question.keys.is_empty() {
             return Ok(Chosen {
@@ -155,7 +179,7 @@ impl<C: ConnectionTrait> Asking<'_, C> {
         &mut self,
         bounds: &[DateTime<Utc>],
         chosen: &Chosen,
-    ) -> Result<Reading, Problem> {
+    ) -> Result<Reading, Failure> {
         let whole = [bounds[0], bounds[bounds.len() - 1]];
         let mut reading = Reading {
             length: bounds.len() - 1,
@@ -184,7 +208,7 @@ impl<C: ConnectionTrait> Asking<'_, C> {
         table: &mut Table,
         bounds: &[DateTime<Utc>],
         groups: Groups<'_>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Failure> {
         let question = self.question;
         let limit = if bounds.len() == 2 {
             MAX_GROUPS
@@ -206,12 +230,15 @@ impl<C: ConnectionTrait> Asking<'_, C> {
                 bots: question.bots,
                 limit: limit + 1,
             };
-            let rows = metrics(self.db, subject, source, &cut).await?;
+            let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
             if rows.len() > limit as usize {
                 let detail = format!(
                     "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
                 );
-                return Err(Problem::with(Code::TooManyBuckets, detail));
+                return Err(Failure::Problem(Problem::with(
+                    Code::TooManyBuckets,
+                    detail,
+                )));
             }
             for row in rows {
                 self.rows_read += row.rows_read;

@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, InputObject, OneofObject};
 
-use super::range::{Granularity, TimeRangeInput, zone};
+use super::range::{Granularity, TimeRangeInput, staleness, zone};
 use crate::access::Identity;
 use crate::domain::condition::{Condition, Key, MAX_DEPTH, MAX_VALUES, Test};
 use crate::domain::event::EventType;
@@ -283,6 +283,9 @@ pub(in crate::graphql) struct MetricsInput {
     /// Whether to count what bots did, too.
     #[graphql(default)]
     include_bots: bool,
+    /// How old the answer may be, in seconds, from 0 to 3,600: then a replica may give it.
+    #[graphql(default)]
+    max_staleness: i32,
     /// Whether to answer with the plan alone, and read nothing.
     #[graphql(default)]
     explain: bool,
@@ -336,6 +339,7 @@ impl MetricsInput {
             currency: currency.unwrap_or(identity.currency),
             buyers_by_currency: currency.is_some(),
             bots: self.include_bots,
+            max_staleness: staleness(self.max_staleness)?,
             explain: self.explain,
         })
     }

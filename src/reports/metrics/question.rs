@@ -1,6 +1,7 @@
 //! What is asked, and whether it can be.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
 use chrono_tz::Tz;
@@ -59,6 +60,8 @@ pub struct MetricsQuestion {
     pub buyers_by_currency: bool,
     /// Whether to count what bots did.
     pub bots: bool,
+    /// How old the answer may be.
+    pub max_staleness: Duration,
     /// Whether to say what would be read, and read nothing.
     pub explain: bool,
 }
