@@ -4,163 +4,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection};
-use serde_json::{Value, json};
-use tidewater::clock::Clock;
-use tokio::task::JoinHandle;
+use sea_orm::sqlx::{self, Connection, PgConnection};
+use serde_json::json;
 
-use crate::cancellation::{ask, until_waiting, waiting};
-use crate::support::{Order, Replicated, TestApp, TestDb, config, services};
+use crate::cancellation::until_waiting;
 
-const FROM_PRIMARY: &str = r#"tidewater_reports_total{server="primary"}"#;
-const FROM_REPLICA: &str = r#"tidewater_reports_total{server="replica"}"#;
-const FALLBACKS: &str = "tidewater_replica_fallbacks_total";
+mod shop;
 
-/// What was answered.
-struct Answer {
-    orders: usize,
-    as_of: DateTime<Utc>,
-    by_replica: bool,
-}
-
-/// A server with a replica, and what it was sent.
-struct Shop {
-    app: TestApp,
-    servers: Replicated,
-    /// Databases that are named as replicas and are none.
-    _strangers: [TestDb; 2],
-    /// When each order had been acknowledged.
-    sold: Vec<DateTime<Utc>>,
-}
-
-impl Shop {
-    /// A shop on a primary with a replica, of a role that owns nothing but its database.
-    async fn open() -> Self {
-        let servers = Replicated::start().await;
-        let mut admin = PgConnection::connect(&servers.primary()).await.unwrap();
-        run(&mut admin, "CREATE ROLE shop LOGIN CREATEDB").await;
-        let (primary, standby) = servers.ordinary();
-        let db = TestDb::on(&primary).await;
-        let replica = db.url_on(&standby);
-        // Two that must not be asked: one is of another cluster, the other another database's.
-        let elsewhere = TestDb::migrated().await;
-        let other = TestDb::on(&primary).await;
-        let mut config = config(&db.url(), None);
-        let urls = [elsewhere.url(), replica, other.url_on(&standby)].join(", ");
-        config.database.database_replica_urls = Some(urls.parse().unwrap());
-        let app = TestApp::start_with(db, config).await;
-        until("ready", async || app.get("/readyz").await.0.is_success()).await;
-        let shop = Self {
-            app,
-            servers,
-            _strangers: [elsewhere, other],
-            sold: Vec::new(),
-        };
-        until("up", async || shop.is_up(2).await).await;
-        shop
-    }
-
-    /// Whether a replica may be asked.
-    async fn is_up(&self, n: usize) -> bool {
-        let host = match n {
-            1 => services()
-                .database_url
-                .split(['@', '/'])
-                .nth(3)
-                .unwrap()
-                .to_owned(),
-            _ => self.servers.standby_host(),
-        };
-        let name = format!(r#"tidewater_replica_up{{replica="{n}",host="{host}"}}"#);
-        self.app.metric(&name).await > 0.0
-    }
-
-    async fn sell(&mut self) {
-        self.app.accept(&[Order::of("mug").event()]).await;
-        self.sold.push(Clock::System.now());
-    }
-
-    /// Asks for the orders with an answer that may be so old, and checks that the answer has what
-    /// it says, and is not older.
-    async fn orders(&self, max_staleness: u32) -> Answer {
-        let from_replica = self.app.metric(FROM_REPLICA).await;
-        let before = Clock::System.now();
-        let data = self.app.data(&sales(max_staleness)).await;
-        let sales = &data["sales"];
-        let orders = sales["totals"]["orders"].as_u64().unwrap();
-        let as_of = sales["provenance"]["asOf"].as_str().unwrap();
-        let answer = Answer {
-            orders: usize::try_from(orders).unwrap(),
-            as_of: as_of.parse().unwrap(),
-            by_replica: self.app.metric(FROM_REPLICA).await > from_replica,
-        };
-        let sold_before = |moment| self.sold.iter().filter(|at| **at < moment).count();
-        let claimed = sold_before(answer.as_of);
-        assert!(answer.orders >= claimed, "{data} of {claimed}");
-        let oldest = before - Duration::from_secs(max_staleness.into());
-        assert!(answer.as_of >= oldest, "{data} is from before {oldest}");
-        assert!(answer.by_replica || answer.as_of >= before, "{data}");
-        answer
-    }
-
-    /// Waits until the replica answers with all that was sold.
-    async fn until_replica_has_all(&self) {
-        let last = *self.sold.last().unwrap();
-        until("caught up", async || {
-            let answer = self.orders(3_600).await;
-            answer.by_replica && answer.as_of > last
-        })
-        .await;
-        assert_eq!(self.orders(3_600).await.orders, self.sold.len());
-    }
-
-    /// Asks something that a lock holds back on the replica.
-    async fn ask_and_wait(&self, query: &str) -> JoinHandle<Value> {
-        let mut primary = self.app.db.connect().await;
-        let url = self.app.db.url_on(&self.servers.standby());
-        let mut standby = PgConnection::connect(&url).await.unwrap();
-        loop {
-            let asking = ask(&self.app, query);
-            while waiting(&mut primary).await + waiting(&mut standby).await == 0 {
-                assert!(!asking.is_finished());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            if waiting(&mut standby).await == 1 {
-                return asking;
-            }
-            // A busy machine: the replica did not answer in time, and the primary was asked.
-            asking.abort();
-            until_waiting(&mut primary, 0).await;
-        }
-    }
-
-    async fn on_standby(&self, sql: &str) {
-        let url = self.app.db.url_on(&self.servers.standby());
-        run(&mut PgConnection::connect(&url).await.unwrap(), sql).await;
-    }
-}
-
-fn sales(max_staleness: u32) -> String {
-    format!(
-        r#"{{ sales(range: {{from: "2026-03-01T00:00:00Z", to: "2026-04-01T00:00:00Z"}},
-                    maxStaleness: {max_staleness}) {{ totals {{ orders }} provenance {{ asOf }} }} }}"#
-    )
-}
-
-async fn run(connection: &mut PgConnection, sql: &str) {
-    let statement = sqlx::query(AssertSqlSafe(sql.to_owned()));
-    statement.execute(connection).await.unwrap();
-}
-
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let looking = tokio::time::timeout(Duration::from_mins(1), async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    });
-    looking.await.unwrap_or_else(|_| panic!("never {what}"));
-}
+use shop::{FALLBACKS, FROM_PRIMARY, FROM_REPLICA, Shop, lock, sales, until};
 
 /// One pair of servers for all of it: they take longer to make than to test.
 #[tokio::test]
@@ -171,6 +22,7 @@ async fn reports_that_may_be_old_come_from_a_replica_that_is_young_enough() {
     a_conflict_with_what_is_replayed_ends_in_an_answer_of_the_primary(&mut shop).await;
     who_goes_away_takes_the_question_from_the_replica_too(&mut shop).await;
     a_replica_that_stops_is_missed_by_nobody(&mut shop).await;
+    while_the_primary_is_away_a_replica_answers(&mut shop).await;
     a_promoted_replica_is_asked_nothing(&mut shop).await;
 }
 
@@ -257,29 +109,6 @@ async fn no_answer_claims_more_than_the_replica_has(shop: &mut Shop) {
     shop.until_replica_has_all().await;
 }
 
-/// Holds back whoever asks a table, on both servers, until the connection ends.
-async fn lock(shop: &Shop, table: &str) -> PgConnection {
-    let mut holder = shop.app.db.connect().await;
-    run(&mut holder, "BEGIN").await;
-    run(
-        &mut holder,
-        &format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"),
-    )
-    .await;
-    // What takes the lock along to the standby is another transaction's commit.
-    shop.app.db.run("UPDATE tenant SET name = name").await;
-    let url = shop.app.db.url_on(&shop.servers.standby());
-    until("locked on the standby", async || {
-        let mut standby = PgConnection::connect(&url).await.unwrap();
-        let locked = "SELECT EXISTS (SELECT FROM pg_locks
-                      WHERE relation = $1::regclass AND mode = 'AccessExclusiveLock' AND granted)";
-        let locked = sqlx::query_scalar(locked).bind(table);
-        locked.fetch_one(&mut standby).await.unwrap()
-    })
-    .await;
-    holder
-}
-
 async fn a_conflict_with_what_is_replayed_ends_in_an_answer_of_the_primary(shop: &mut Shop) {
     let conflict = r#"tidewater_replica_fallbacks_total{reason="conflict"}"#;
     let before = shop.app.metric(conflict).await;
@@ -324,6 +153,26 @@ async fn a_replica_that_stops_is_missed_by_nobody(shop: &mut Shop) {
     shop.sell().await;
     assert_eq!(shop.orders(3_600).await.orders, shop.sold.len());
     shop.servers.start_standby().await;
+    shop.until_replica_has_all().await;
+}
+
+async fn while_the_primary_is_away_a_replica_answers(shop: &mut Shop) {
+    shop.servers.stop_primary();
+    until("answered", async || {
+        let answer = shop.app.ask(&sales(3_600)).await;
+        answer["data"]["sales"]["totals"]["orders"] == shop.sold.len()
+    })
+    .await;
+    assert_eq!(shop.app.code(&sales(0)).await, "unavailable");
+    shop.servers.start_primary().await;
+    until("ready", async || {
+        shop.app.get("/readyz").await.0.is_success()
+    })
+    .await;
+    until("primary answers", async || {
+        shop.app.ask(&sales(0)).await.get("errors").is_none()
+    })
+    .await;
     shop.until_replica_has_all().await;
 }
 

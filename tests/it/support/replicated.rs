@@ -162,6 +162,17 @@ impl Replicated {
         format!("127.0.0.1:{}", self.standby.port)
     }
 
+    /// Stops the primary.
+    pub fn stop_primary(&mut self) {
+        self.primary.stop(Signal::SIGINT);
+    }
+
+    /// Starts it again.
+    pub async fn start_primary(&mut self) {
+        self.primary.start();
+        self.primary.until_it_answers().await;
+    }
+
     /// Stops the standby.
     pub fn stop_standby(&mut self) {
         self.standby.stop(Signal::SIGINT);
