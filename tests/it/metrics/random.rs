@@ -154,8 +154,14 @@ fn question(random: &mut StdRng) -> (Question, Vec<&'static Measure>, bool) {
     let (granularity, days) = *granularities.choose(random).unwrap();
     let narrowed = !by_day && !known.is_empty() && random.random_bool(0.4);
     let zone = *ZONES.choose(random).unwrap();
+    let on_midnights = match granularity {
+        // Whole days would have more values than an answer may.
+        "MINUTE" => 0.0,
+        _ if by_day => 0.9,
+        _ => 0.3,
+    };
     let question = Question {
-        range: range(random, days, if by_day { 0.9 } else { 0.3 }),
+        range: range(random, days, on_midnights),
         granularity,
         zone: if by_day { TENANT_ZONE } else { zone },
         level: Some(random.random_range(1..4)).filter(|_| random.random_bool(0.5)),
