@@ -5,7 +5,9 @@
 //! [`Reports`].
 
 pub mod catalogue;
+pub mod cursor;
 pub mod ingest;
+pub mod parameters;
 pub mod provenance;
 pub mod records;
 pub mod restatements;

@@ -5,7 +5,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::calendar;
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 
 /// A span of time: from an instant, up to but without another; widened to whole minutes.
 #[derive(Clone, Copy, InputObject)]
@@ -49,12 +49,6 @@ pub(in crate::graphql) enum Granularity {
     Year,
     /// The whole range in one bucket.
     Total,
-}
-
-/// The zone of a name, or the tenant's.
-pub(in crate::graphql) fn zone(name: Option<&str>, tenants: Tz) -> Result<Tz, Problem> {
-    let parse = |name: &str| name.parse().map_err(|_| Code::InvalidTimezone.into());
-    name.map_or(Ok(tenants), parse)
 }
 
 /// An instant as that zone's clocks show it.
