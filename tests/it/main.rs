@@ -19,6 +19,7 @@ mod load;
 mod quarantine;
 mod receipts;
 mod records;
+mod rest;
 mod sales;
 mod schema;
 mod schemas;
