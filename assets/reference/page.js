@@ -123,7 +123,7 @@
       return make('tr', {}, [
         make('td', {}, [
           make('code', {}, [name]),
-          required ? make('span', { class: 'needed' }, ['always']) : null,
+          required ? make('span', { class: 'needed' }, ['required']) : null,
         ]),
         make('td', {}, [kind(schema)]),
         make('td', {}, prose(description).concat([listed, nested])),
