@@ -18,8 +18,9 @@ services-stop: ## Stop them and remove their data
 bench: ## Run the benchmarks, with PostgreSQL and Redis started for them
 	@scripts/services with cargo bench --locked --benches
 
-schema: ## Write schema.graphql anew
+schema: ## Write schema.graphql and openapi.json anew
 	cargo run --locked --quiet -- schema > schema.graphql
+	cargo run --locked --quiet -- openapi > openapi.json
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -14,7 +14,7 @@ use crate::access::{Access, keys};
 use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
-use crate::http::{self, Bodies, Readiness, Sockets};
+use crate::http::{self, Bodies, Exports, Readiness, Sockets};
 use crate::ingest::log::stream::StreamError;
 use crate::ingest::{Ingest, canary};
 use crate::jobs;
@@ -138,11 +138,13 @@ impl App {
         let state = http::State {
             schema: graphql::schema(reports.clone(), ingest.clone(), live),
             loaders: Loaders(reports.clone()),
+            reports: reports.clone(),
             ingest: ingest.clone(),
             access: Access::new(db.clone()),
             readiness: Readiness::new(reports),
             sockets: Sockets::default(),
             bodies: Bodies::default(),
+            exports: Exports::default(),
             metrics: metrics.clone(),
         };
         Ok(Self {
@@ -211,11 +213,12 @@ impl App {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!("listening on http://{address}");
             }
-            let sockets = state.sockets.clone();
+            let (sockets, exports) = (state.sockets.clone(), state.exports.clone());
             let stopped = token.clone().cancelled_owned();
             let serving = http::serve(listener, http::router(state), stopped);
             let too_late = async {
                 token.cancelled().await;
+                exports.close();
                 sockets.close().await;
                 tokio::time::sleep(DRAIN).await;
             };

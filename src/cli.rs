@@ -11,6 +11,7 @@ mod import;
 mod keys;
 pub mod load;
 mod migrate;
+mod openapi;
 mod schema;
 mod serve;
 mod worker;
@@ -51,6 +52,8 @@ enum Command {
     Keys(keys::Keys),
     /// Print the GraphQL schema.
     Schema,
+    /// Print the OpenAPI document of the REST addresses.
+    Openapi,
     /// Ask a running server whether it is ready.
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -74,6 +77,7 @@ pub async fn run() -> ExitCode {
         Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
         Command::Schema => schema::run(),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(command) => command.run(&config).await,
     };
     match result {

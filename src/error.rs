@@ -50,6 +50,7 @@ codes! {
     BodyTooLarge "body_too_large" 413 "The body is too large. Split it.";
     NotFound "not_found" 404 "There is nothing at this address.";
     MethodNotAllowed "method_not_allowed" 405 "This address does not answer that method.";
+    NotAcceptable "not_acceptable" 406 "The answer cannot be given in a format that `Accept` names. Ask for application/json, text/csv or application/x-ndjson.";
     RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
     InvalidParameter "invalid_parameter" 400 "A parameter of the address is not known or has a value that it cannot have.";
     // One event of a batch.

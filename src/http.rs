@@ -1,27 +1,33 @@
 //! The HTTP edge: routes, who is asking, limits, and problems as answers.
 //!
-//! `axum` stays in here. It may import graphql, ingest, reports and access. The next route: a file
-//! with its handler, a line in [`router`].
+//! `axum` stays in here. It may import graphql, ingest, reports, access and the tables' types. The
+//! next route: a file with its handler, a line in [`router`]; what can be asked is in `rest`.
 
 mod batch;
 mod body;
+mod etag;
 mod graphiql;
 mod graphql;
 mod health;
 mod identity;
 mod middleware;
+pub mod openapi;
 mod problem;
 mod receipts;
+mod reference;
+mod rest;
 mod socket;
 mod stream;
+mod turns;
 
 use axum::Router;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
@@ -31,10 +37,12 @@ use crate::error::{Code, Problem};
 use crate::graphql::{Loaders, Schema};
 use crate::ingest::Ingest;
 use crate::ingest::parse::KINDS;
+use crate::reports::Reports;
 use crate::telemetry::metrics::Metrics;
 
 pub use body::Bodies;
 pub use health::Readiness;
+pub use rest::export::Exports;
 pub use socket::Sockets;
 
 /// What the handlers need.
@@ -45,6 +53,8 @@ pub struct State {
     pub schema: Schema,
     /// Makes each request's loaders.
     pub loaders: Loaders,
+    /// Answers questions.
+    pub reports: Reports,
     /// Takes events.
     pub ingest: Ingest,
     /// Tells who is asking.
@@ -55,6 +65,8 @@ pub struct State {
     pub sockets: Sockets,
     /// Bounds the bodies that are held.
     pub bodies: Bodies,
+    /// Bounds the lists that are sent whole.
+    pub exports: Exports,
     /// Counts.
     pub metrics: Metrics,
 }
@@ -80,6 +92,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/graphql", post(graphql::answer).get(socket::upgrade))
         .merge(senders())
+        .merge(rest::router())
         .route("/v1/receipts/{batch_id}", get(receipts::receipt))
         .layer(prepared)
         .layer(axum::middleware::from_fn(middleware::time_out))
@@ -87,13 +100,14 @@ pub fn router(state: State) -> Router {
         .merge(uploads)
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/{file}", get(graphiql::asset))
+        .route("/openapi.json", get(openapi::answer))
+        .route("/reference", get(reference::page))
+        .route("/reference/{file}", get(reference::asset))
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
-        // A packer would hold back the answers to an upload.
-        .layer(CompressionLayer::new().compress_when(
-            DefaultPredicate::new().and(NotForContentType::const_new(stream::NDJSON)),
-        ))
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)))
+        .layer(axum::middleware::map_response(etag::weaken_packed))
         .layer(cors)
         .layer(CatchPanicLayer::custom(problem::of_panic))
         .layer(measured)
@@ -103,6 +117,11 @@ pub fn router(state: State) -> Router {
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state)
+}
+
+/// A packer would hold back the answers to an upload.
+fn may_pack(_: StatusCode, _: Version, _: &HeaderMap, answer: &Extensions) -> bool {
+    answer.get::<stream::Unpacked>().is_none()
 }
 
 /// Where events are sent to: our own batches, the Segment tracking API, and `PostHog`'s batches.

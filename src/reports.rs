@@ -6,8 +6,10 @@
 //! from one snapshot, by a replica where it may be some seconds old.
 
 pub mod catalogue;
+pub mod cursor;
 pub mod ingest;
 pub mod metrics;
+pub mod parameters;
 pub mod provenance;
 mod question;
 pub mod records;

@@ -9,13 +9,22 @@ use axum::http::HeaderMap;
 
 use super::State;
 use super::identity::Caller;
-use super::receipts::{Answer, Detail};
+use super::openapi::bodies::{Batch, SegmentMessage};
+use super::receipts::{Answer, Detail, ReceiptsParameters};
 use crate::access::{Identity, Scope};
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_FOREIGN_BYTES;
 use crate::ingest::parse::{Parsed, parse_batch, parse_message, parse_posthog};
 
-/// Takes a batch; answers 200 with a receipt for each event, also where all were rejected.
+/// A batch of events.
+///
+/// Answered with 200 and a receipt for each event, also where all were rejected. An array of events
+/// is a batch, too. Needs the scope `ingest`.
+#[utoipa::path(
+    post, path = "/v1/batch", tag = "Events in", params(ReceiptsParameters),
+    request_body(content = Batch, content_type = "application/json"),
+    responses((status = 200, description = "What became of each event.", body = Answer))
+)]
 pub(super) async fn batch(
     Extract(state): Extract<State>,
     caller: Caller,
@@ -32,7 +41,14 @@ pub(super) async fn batch(
     take(&state, caller, parse_batch(&body), detail).await
 }
 
-/// Takes one message of the Segment API.
+/// A message of the Segment API.
+///
+/// The address is its type. Needs the scope `ingest`; the key may be its `writeKey`.
+#[utoipa::path(
+    post, path = "/v1/track", tag = "Events in", params(ReceiptsParameters),
+    request_body(content = SegmentMessage, content_type = "application/json"),
+    responses((status = 200, description = "What became of it.", body = Answer))
+)]
 pub(super) async fn message(
     kind: &'static str,
     Extract(state): Extract<State>,

@@ -1,9 +1,8 @@
 //! Bodies: JSON, unpacked, bounded in size and in what all of them take.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +13,7 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::identity::Caller;
+use super::turns::{Turn, Turns};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_BYTES;
@@ -35,8 +35,7 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 pub struct Bodies {
     room: Arc<Semaphore>,
     strangers_room: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
-    streams_of: Arc<Mutex<HashMap<TenantId, usize>>>,
+    streams: Turns,
 }
 
 impl Default for Bodies {
@@ -44,8 +43,7 @@ impl Default for Bodies {
         Self {
             room: Arc::new(Semaphore::new(ROOM_KIB)),
             strangers_room: Arc::new(Semaphore::new(STRANGERS_ROOM_KIB)),
-            streams: Arc::new(Semaphore::new(STREAMS)),
-            streams_of: Arc::default(),
+            streams: Turns::new(STREAMS, STREAMS_OF_TENANT),
         }
     }
 }
@@ -70,30 +68,6 @@ impl Arrived {
     pub(super) fn into_room(self) -> Option<OwnedSemaphorePermit> {
         self.room
     }
-}
-
-/// An upload's turn, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Turn {
-    tenant: TenantId,
-    streams_of: Arc<Mutex<HashMap<TenantId, usize>>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut streams_of = lock(&self.streams_of);
-        if let Some(streams) = streams_of.get_mut(&self.tenant) {
-            *streams -= 1;
-            if *streams == 0 {
-                streams_of.remove(&self.tenant);
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Bodies {
@@ -130,19 +104,7 @@ impl Bodies {
 
     /// A turn for an upload without an end.
     pub(super) fn stream(&self, tenant: TenantId) -> Result<Turn, Problem> {
-        let turn = Arc::clone(&self.streams).try_acquire_owned();
-        let turn = turn.map_err(|_| Code::Overloaded)?;
-        let mut streams_of = lock(&self.streams_of);
-        let streams = streams_of.entry(tenant).or_default();
-        if *streams == STREAMS_OF_TENANT {
-            return Err(Code::Overloaded.into());
-        }
-        *streams += 1;
-        Ok(Turn {
-            tenant,
-            streams_of: Arc::clone(&self.streams_of),
-            _place: turn,
-        })
+        self.streams.take(tenant)
     }
 }
 

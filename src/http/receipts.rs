@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, State as Extract};
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::State;
@@ -12,6 +13,15 @@ use crate::access::Scope;
 use crate::error::{Code, Problem};
 use crate::ingest::parse::Draft;
 use crate::ingest::{Receipt, Receipts, Rejection, Status};
+
+/// How the parameter is described that [`Detail`] reads.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is described, not made")]
+pub(super) struct ReceiptsParameters {
+    /// `all`, or `summary`: those of events alone that were not stored or have a warning.
+    receipts: Option<String>,
+}
 
 /// How much of the receipts a sender wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,25 +46,36 @@ impl Detail {
     }
 }
 
-/// The answer's JSON.
-#[derive(Serialize)]
+/// What became of a batch.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipts)]
 pub(super) struct Answer {
+    /// Names the batch.
     batch_id: Uuid,
+    /// What the receipts are worth: `committed` (in the database), or of a stream `always` (on
+    /// Redis' disk), `everysec` (on it within two seconds) or `none`.
     durability: &'static str,
     #[serde(flatten)]
     counts: Counts,
+    /// One for each event, in order; those that `receipts` asked for.
     receipts: Vec<ReceiptAnswer>,
 }
 
 /// How many events became what.
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ReceiptCounts)]
 pub(super) struct Counts {
+    /// How many events were stored.
     accepted: usize,
+    /// How many were stored before.
     duplicates: usize,
+    /// How many came with an id that another event has.
     conflicts: usize,
+    /// How many break a rule and are kept aside.
     quarantined: usize,
+    /// How many are not kept.
     rejected: usize,
     /// Of the accepted, those that happened before the idempotency window; if there are any.
     #[serde(skip_serializing_if = "is_zero")]
@@ -89,27 +110,37 @@ impl Counts {
 }
 
 /// One event's receipt.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Receipt)]
 pub(super) struct ReceiptAnswer {
-    /// Where in the batch, if not all are listed.
+    /// Where in the batch, from 0, if not all are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<usize>,
     /// On which line of an upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    /// The sender's id, or the one made; null if a rejected event's id could not be read.
     event_id: Option<Uuid>,
+    /// The sender's own id, if it is no UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
+    /// What became of it: `accepted`, `duplicate`, `conflict`, `quarantined`, `rejected`; of batches
+    /// asked for later also `pending`.
     status: &'static str,
+    /// Why it was not accepted, from the table of codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+    /// The same in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The offending field, as in `lines[0].amount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
+    /// After how many seconds the same is worth sending again.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// Whether it happened before the ids began that are still known; left out if not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     outside_idempotency_window: bool,
 }
@@ -132,7 +163,14 @@ impl ReceiptAnswer {
     }
 }
 
-/// What became of a batch that was sent before.
+/// The receipts of a batch that was sent before.
+///
+/// Kept for as long as ids are remembered. Needs the scope `ingest` or `read`.
+#[utoipa::path(
+    get, path = "/v1/receipts/{batchId}", tag = "Events in",
+    params(("batchId" = Uuid, Path, description = "Names the batch, as its first answer did.")),
+    responses((status = 200, description = "What became of each event.", body = Answer))
+)]
 pub(super) async fn receipt(
     Extract(state): Extract<State>,
     Authenticated(identity): Authenticated,
@@ -202,14 +240,19 @@ pub(super) fn problems(
 }
 
 /// What became of a block of an upload's lines.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BlockReceipts)]
 pub(super) struct BlockAnswer {
+    /// Names the block.
     pub(super) batch_id: Uuid,
+    /// The first line of it, from 1.
     pub(super) first_line: u64,
+    /// The last line of it.
     pub(super) last_line: u64,
     #[serde(flatten)]
     pub(super) counts: Counts,
+    /// The receipts of events that were not stored, or with a warning.
     pub(super) problems: Vec<ReceiptAnswer>,
 }
 

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{RawQuery, State as Extract};
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
@@ -16,21 +17,39 @@ use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::State;
-use super::body::{Turn, require_kind, unreadable};
+use super::body::{require_kind, unreadable};
 use super::identity;
+use super::openapi::bodies::EventBody;
 use super::receipts::{Answer, BlockAnswer, Counts};
+use super::turns::Turn;
 use crate::access::Scope;
 use crate::error::{Code, Problem};
 use crate::ingest::parse::{Lines, parse_line};
 
 /// The media type of lines of JSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
+/// Marks an answer that is to go out as it is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unpacked;
+
 /// How long an upload may take for a line.
 const IDLE: Duration = Duration::from_secs(15);
 /// After how short a pause what has come is stored.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Takes an upload.
+/// Any number of events, a JSON object a line.
+///
+/// Events of our own or Segment's messages, plain or gzip-encoded. The answer has a line for each
+/// block of up to 2,500 events while the upload goes on; only the line with `done` says that all
+/// was taken. Needs the scope `ingest`.
+#[utoipa::path(
+    post, path = "/v1/events", tag = "Events in", operation_id = "upload",
+    request_body(content = EventBody, content_type = "application/x-ndjson"),
+    responses((
+        status = 200, description = "What became of each block of lines.",
+        body = BlockAnswer, content_type = "application/x-ndjson"
+    ))
+)]
 pub(super) async fn take(
     Extract(state): Extract<State>,
     RawQuery(query): RawQuery,
@@ -62,7 +81,8 @@ pub(super) async fn take(
         let answer = upload.next_answer().await?;
         Some((Ok::<_, Infallible>(answer), upload))
     });
-    Ok(([(CONTENT_TYPE, NDJSON)], Body::from_stream(answers)).into_response())
+    let headers = [(CONTENT_TYPE, NDJSON)];
+    Ok((headers, Extension(Unpacked), Body::from_stream(answers)).into_response())
 }
 
 /// An upload that is under way.

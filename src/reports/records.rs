@@ -14,7 +14,7 @@ use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{identity, records, related};
 
 pub use crate::storage::queries::identity::{Merged, Named};
-pub use crate::storage::queries::page::{KeyPart, Page, PageRequest};
+pub use crate::storage::queries::page::{KeyPart, Page, PageRequest, RowOf};
 pub use crate::storage::queries::records::RecordFilter;
 pub use crate::storage::queries::related::EventPlace;
 

@@ -22,6 +22,7 @@ mod quarantine;
 mod receipts;
 mod records;
 mod replicas;
+mod rest;
 mod sales;
 mod schema;
 mod schemas;

@@ -11,7 +11,7 @@ use crate::support::{Order, TestApp, pageview};
 
 mod limits;
 mod paging;
-mod tenants;
+pub mod tenants;
 
 const TENANT: TenantId = TenantId(1);
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::graphql::context::ContextExt;
-use crate::graphql::types::connection::{Cursor, decode};
+use crate::graphql::types::connection::Cursor;
 use crate::graphql::types::event_schema::{
     DeleteEventSchemaPayload, PutEventSchemaPayload, SchemaMode,
 };
@@ -14,6 +14,7 @@ use crate::graphql::types::quarantine::{
     DiscardQuarantinedPayload, QuarantineFilterInput, ReplayQuarantinedPayload, selection,
 };
 use crate::ingest::quarantine::Replay;
+use crate::reports::cursor::decode;
 use crate::storage::entity::quarantine;
 
 #[derive(Default)]

@@ -3,13 +3,10 @@
 use async_graphql::InputObject;
 use uuid::Uuid;
 
-use crate::domain::event::EventType;
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 use crate::graphql::types::range::TimeRangeInput;
+use crate::reports::parameters::{types, word};
 use crate::reports::records::RecordFilter;
-
-/// How many values a filter may list.
-const MAX_LISTED: usize = 50;
 
 /// Which events; what is absent does not narrow the list.
 #[derive(Default, InputObject)]
@@ -70,26 +67,6 @@ fn range(
     input: Option<TimeRangeInput>,
 ) -> Result<Option<crate::domain::calendar::TimeRange>, Problem> {
     input.map(TryInto::try_into).transpose()
-}
-
-/// PostgreSQL refuses a NUL in a text; no stored word has one.
-pub(super) fn word(text: Option<String>) -> Result<Option<String>, Problem> {
-    match text {
-        Some(text) if text.contains('\0') => Err(Code::InvalidFilter.into()),
-        text => Ok(text),
-    }
-}
-
-/// The types as they are stored: `page_view` is `pageview`.
-fn types(names: Vec<String>) -> Result<Vec<String>, Problem> {
-    let parse = |name: String| EventType::parse(&name).map(|known| known.as_str().to_owned());
-    let parsed: Option<Vec<String>> = names.into_iter().map(parse).collect();
-    parsed
-        .filter(|types| types.len() <= MAX_LISTED)
-        .ok_or_else(|| {
-            let detail = format!("`types` lists at most {MAX_LISTED} types of events.");
-            Problem::with(Code::InvalidFilter, detail)
-        })
 }
 
 impl TryFrom<EventFilter> for RecordFilter {

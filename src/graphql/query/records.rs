@@ -3,9 +3,7 @@
 use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
-use super::filters::{
-    EventFilter, PageviewFilter, ProductFilter, PurchaseFilter, UserAgentFilter, word,
-};
+use super::filters::{EventFilter, PageviewFilter, ProductFilter, PurchaseFilter, UserAgentFilter};
 use crate::access::Scope;
 use crate::domain::event::user_id;
 use crate::error::{Code, Problem};
@@ -19,6 +17,7 @@ use crate::graphql::types::purchase::Purchase;
 use crate::graphql::types::refund::Refund;
 use crate::graphql::types::user::User;
 use crate::graphql::types::user_agent::UserAgent;
+use crate::reports::parameters::word;
 use crate::reports::records::RecordFilter;
 use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
 

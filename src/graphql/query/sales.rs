@@ -3,12 +3,11 @@
 use async_graphql::{Context, Object, Result};
 
 use crate::access::Scope;
-use crate::domain::money::Currency;
-use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
-use crate::graphql::types::range::{Granularity, TimeRangeInput, staleness, zone};
+use crate::graphql::types::range::{Granularity, TimeRangeInput};
 use crate::graphql::types::restatements::Restatements;
 use crate::graphql::types::sales::{Sales, SalesDimension};
+use crate::reports::parameters::{currency as wanted, staleness, zone};
 use crate::reports::restatements::RestatementsQuestion;
 use crate::reports::sales::SalesQuestion;
 
@@ -91,10 +90,4 @@ impl SalesQueries {
         };
         Ok(ctx.reports().restatements(&question).await?.into())
     }
-}
-
-/// The currency of a code, or the tenant's.
-fn wanted(code: Option<&str>, tenants: Currency) -> Result<Currency, Problem> {
-    let parse = |code| Currency::from_code(code).ok_or(Code::InvalidCurrency.into());
-    code.map_or(Ok(tenants), parse)
 }

@@ -4,8 +4,9 @@ use async_graphql::{Context, Object, Result};
 
 use crate::access::Scope;
 use crate::graphql::context::ContextExt;
-use crate::graphql::types::range::{Granularity, TimeRangeInput, staleness, zone};
+use crate::graphql::types::range::{Granularity, TimeRangeInput};
 use crate::graphql::types::traffic::Traffic;
+use crate::reports::parameters::{staleness, zone};
 use crate::reports::traffic::TrafficQuestion;
 
 #[derive(Default)]

@@ -2,8 +2,6 @@
 
 use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
 use async_graphql::{Context, Object, OutputType, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -11,8 +9,8 @@ use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
-use crate::reports::Reports;
 use crate::reports::records::{KeyPart, Listed, PageRequest};
+use crate::reports::{Reports, cursor};
 
 /// A list, and a row's place in it.
 pub(in crate::graphql) struct Cursor(&'static str, Vec<KeyPart>);
@@ -32,8 +30,7 @@ impl CursorType for Cursor {
     }
 
     fn encode_cursor(&self) -> String {
-        let json = serde_json::to_vec(&(self.0, &self.1)).expect("plain values serialise");
-        URL_SAFE_NO_PAD.encode(json)
+        cursor::encode(self.0, &self.1)
     }
 }
 
@@ -58,19 +55,14 @@ impl PageArguments {
         Ok(PageRequest {
             limit: u64::try_from(size).unwrap_or(1),
             from_end,
-            after: self.after.as_deref().map(decode::<E>).transpose()?,
-            before: self.before.as_deref().map(decode::<E>).transpose()?,
+            after: self.after.as_deref().map(cursor::decode::<E>).transpose()?,
+            before: self
+                .before
+                .as_deref()
+                .map(cursor::decode::<E>)
+                .transpose()?,
         })
     }
-}
-
-/// The place that a cursor of this list names.
-pub(in crate::graphql) fn decode<E: Listed>(cursor: &str) -> Result<Vec<KeyPart>, Problem> {
-    let json = URL_SAFE_NO_PAD.decode(cursor).ok();
-    json.and_then(|json| serde_json::from_slice::<(String, Vec<KeyPart>)>(&json).ok())
-        .filter(|(list, _)| list == E::list())
-        .map(|(_, place)| place)
-        .ok_or_else(|| Code::InvalidCursor.into())
 }
 
 type Count = Box<dyn Fn(Reports) -> BoxFuture<'static, Result<u64, Problem>> + Send + Sync>;

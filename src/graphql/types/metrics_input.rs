@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, InputObject, OneofObject};
 
-use super::range::{Granularity, TimeRangeInput, staleness, zone};
+use super::range::{Granularity, TimeRangeInput};
 use crate::access::Identity;
 use crate::domain::condition::{Condition, Key, MAX_DEPTH, MAX_VALUES, Test};
 use crate::domain::event::EventType;
@@ -11,6 +11,7 @@ use crate::domain::money::{Currency, Decimal};
 use crate::error::{Code, Problem};
 use crate::reports::Reports;
 use crate::reports::metrics::{self, MetricsQuestion, Span};
+use crate::reports::parameters::{staleness, zone};
 
 /// How many groups an answer has unless it is asked for more.
 const DEFAULT_LIMIT: i32 = 50;

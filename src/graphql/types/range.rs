@@ -1,14 +1,11 @@
 //! Ranges of time, granularities, zones and ages as inputs.
 
-use std::time::Duration;
-
 use async_graphql::{Enum, InputObject};
 use chrono::{DateTime, FixedOffset, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::calendar;
-use crate::error::{Code, Problem};
-use crate::reports::MAX_STALENESS;
+use crate::error::Problem;
 
 /// A span of time: from an instant, up to but without another; widened to whole minutes.
 #[derive(Clone, Copy, InputObject)]
@@ -52,20 +49,6 @@ pub(in crate::graphql) enum Granularity {
     Year,
     /// The whole range in one bucket.
     Total,
-}
-
-/// The zone of a name, or the tenant's.
-pub(in crate::graphql) fn zone(name: Option<&str>, tenants: Tz) -> Result<Tz, Problem> {
-    let parse = |name: &str| name.parse().map_err(|_| Code::InvalidTimezone.into());
-    name.map_or(Ok(tenants), parse)
-}
-
-/// How old an answer may be.
-pub(in crate::graphql) fn staleness(seconds: i32) -> Result<Duration, Problem> {
-    let wanted = u64::try_from(seconds).ok().map(Duration::from_secs);
-    wanted
-        .filter(|wanted| *wanted <= MAX_STALENESS)
-        .ok_or(Code::InvalidStaleness.into())
 }
 
 /// An instant as that zone's clocks show it.

@@ -60,6 +60,9 @@ impl KeyPart {
     }
 }
 
+/// A row of a table.
+pub type RowOf<E> = <E as EntityTrait>::Model;
+
 /// A table that can be paged.
 pub trait Paged: EntityTrait {
     /// The key's columns behind the tenant.

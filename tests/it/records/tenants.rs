@@ -10,7 +10,7 @@ use crate::records::put_catalogue;
 use crate::support::{Order, TestApp, pageview};
 
 /// A key of this tenant, who is made if there is none of the name.
-async fn key(app: &TestApp, tenant: &str, scope: Scope) -> String {
+pub async fn key(app: &TestApp, tenant: &str, scope: Scope) -> String {
     let db = Db::open(&app.db.url(), |_| {}).await.unwrap();
     let tenant = keys::ensure_tenant(&db, tenant).await.unwrap();
     let now = Clock::System.now();

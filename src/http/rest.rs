@@ -1,0 +1,84 @@
+//! The REST face of what can be asked: reports as JSON, lists as pages and as streams.
+//!
+//! A handler reads its parameters, calls one report and shapes the answer; no number is computed
+//! here. The next report: a file like `sales.rs` with its parameters, its answer and its handler,
+//! a line in [`router`] and one in `http::openapi`. The next list: its rows in `rows/`, its
+//! handler in `lists.rs`, and the same two lines.
+
+pub(super) mod export;
+mod format;
+pub(super) mod lists;
+mod parameters;
+pub(super) mod provenance;
+pub(super) mod rows;
+pub(super) mod sales;
+mod table;
+pub(super) mod traffic;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use axum::routing::get;
+use serde::Serialize;
+
+use super::State;
+use super::etag::{self, Tag};
+use super::identity;
+use crate::access::{Identity, Scope};
+use crate::error::Problem;
+
+const JSON: &str = "application/json";
+
+/// What can be asked.
+pub(super) fn router() -> Router<State> {
+    Router::new()
+        .route("/v1/sales", get(sales::sales))
+        .route("/v1/traffic", get(traffic::traffic))
+        .route("/v1/events", get(lists::events))
+        .route("/v1/pageviews", get(lists::pageviews))
+        .route("/v1/users", get(lists::users))
+        .route("/v1/purchases", get(lists::purchases))
+        .route("/v1/refunds", get(lists::refunds))
+        .route("/v1/products", get(lists::products))
+}
+
+/// Who is asking, if they may read.
+pub(super) struct Reader {
+    identity: Arc<Identity>,
+    /// To look at again while a long answer goes on.
+    key: String,
+}
+
+impl FromRequestParts<State> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let key = identity::key(&parts.headers)?;
+        let identity = state.access.identify(&key).await?;
+        identity.may(Scope::Read)?;
+        Ok(Self { identity, key })
+    }
+}
+
+/// An answer that says where its numbers come from.
+trait Sourced: Serialize {
+    /// Its provenance.
+    fn provenance(&mut self) -> &mut provenance::Provenance;
+}
+
+/// A report as JSON. Its tag leaves out when the report was made: the same numbers are the same
+/// answer a minute later.
+fn report(request: &HeaderMap, mut answer: impl Sourced) -> Response<Body> {
+    let body = json(&answer);
+    answer.provenance().as_of = chrono::DateTime::UNIX_EPOCH;
+    let tag = Tag::weak(&json(&answer));
+    etag::answer(request, &tag, etag::PRIVATE, JSON, body)
+}
+
+fn json(answer: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(answer).expect("answers are plain JSON")
+}
