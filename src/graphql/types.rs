@@ -7,6 +7,7 @@ pub(super) mod ingest;
 pub(super) mod ingest_health;
 pub(super) mod live;
 pub(super) mod metrics;
+pub(super) mod metrics_filter;
 pub(super) mod metrics_input;
 pub(super) mod pageview;
 pub(super) mod product;

@@ -2,7 +2,7 @@
 //! `GET /v1/receipts/{batchId}`.
 
 use axum::Json;
-use axum::extract::{Path, State as Extract};
+use axum::extract::{Path, RawQuery, State as Extract};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -175,7 +175,9 @@ pub(super) async fn receipt(
     Extract(state): Extract<State>,
     Authenticated(identity): Authenticated,
     Path(batch_id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Answer>, Problem> {
+    let detail = Detail::parse(query.as_deref())?;
     let may = identity.may(Scope::Ingest);
     may.or_else(|_| identity.may(Scope::Read))?;
     // What is no id names no batch.
@@ -184,7 +186,7 @@ pub(super) async fn receipt(
     let receipts = receipts.ok_or(Code::UnknownReceipt)?;
     // Senders' own names are not kept.
     let names = vec![None; receipts.receipts.len()];
-    Ok(Json(Answer::new(receipts, names, Detail::All)))
+    Ok(Json(Answer::new(receipts, names, detail)))
 }
 
 /// The senders' own ids of events, where they are no UUIDs.

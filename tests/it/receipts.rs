@@ -66,6 +66,18 @@ async fn receipts_read_later_are_those_that_were_given() {
         (StatusCode::OK, given.clone())
     );
 
+    let summary = app.anonymous(
+        Method::GET,
+        &format!("/v1/receipts/{batch_id}?receipts=summary"),
+    );
+    let (_, summary) = answer(summary.bearer_auth(&key)).await;
+    assert_eq!(summary["accepted"], given["accepted"]);
+    let positions = summary["receipts"].as_array().unwrap().iter();
+    let positions: Vec<u64> = positions
+        .map(|one| one["position"].as_u64().unwrap())
+        .collect();
+    assert_eq!(positions, [2, 3, 4, 5, 6]);
+
     let graphql = app
         .data(&format!(
             r#"{{ receipt(batchId: "{batch_id}") {{

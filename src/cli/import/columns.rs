@@ -66,6 +66,11 @@ impl Columns {
         }
     }
 
+    /// The columns that are mapped to fields.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = &String> {
+        self.maps.values()
+    }
+
     /// Reads a line; answers the order that is complete now.
     pub(super) fn read(
         &mut self,

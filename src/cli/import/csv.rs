@@ -9,6 +9,8 @@ use crate::cli::Failure;
 pub(super) struct Reader {
     header: Option<Vec<String>>,
     columns: Columns,
+    /// Of the header.
+    flaw: Option<String>,
 }
 
 impl Reader {
@@ -16,6 +18,7 @@ impl Reader {
         Self {
             header: None,
             columns,
+            flaw: None,
         }
     }
 }
@@ -42,6 +45,11 @@ impl Lines for Reader {
                 // A byte order mark, as spreadsheets write it.
                 *first = first.trim_start_matches('\u{feff}').to_owned();
             }
+            let missing = self.columns.mapped().find(|name| !header.contains(name));
+            self.flaw = missing.map(|name| {
+                let known = header.join(", ");
+                format!("there is no column `{name}`; there are: {known}")
+            });
             self.header = Some(header);
             return Ok(Vec::new());
         };
@@ -54,6 +62,10 @@ impl Lines for Reader {
             let n = header.iter().position(|column| column == name)?;
             fields.get(n).cloned()
         })
+    }
+
+    fn flaw(&self) -> Option<&str> {
+        self.flaw.as_deref()
     }
 
     fn finish(&mut self) -> Numbered {

@@ -31,6 +31,10 @@ pub(in crate::cli) type Batch = Vec<(u64, Result<Box<RawValue>, String>)>;
 pub(in crate::cli) trait Lines {
     /// Reads a line; answers the events that are complete now, or what is wrong with the line.
     fn read(&mut self, number: u64, line: &str) -> Result<Numbered, Failure>;
+    /// Why nothing of the file can be read as it is meant, as far as the lines so far tell.
+    fn flaw(&self) -> Option<&str> {
+        None
+    }
     /// Answers what is still open at the end of the file.
     fn finish(&mut self) -> Numbered {
         Vec::new()
@@ -112,7 +116,11 @@ impl<L: Lines> Source<L> {
                 self.format.finish()
             } else {
                 let text = line.trim_end_matches(['\n', '\r']);
-                match self.format.read(self.line, text) {
+                let events = self.format.read(self.line, text);
+                if let Some(flaw) = self.format.flaw() {
+                    return Err(self.at_line(&flaw).into());
+                }
+                match events {
                     Ok(events) => events,
                     Err(error) => {
                         let why = error.to_string().trim_end().to_owned();

@@ -36,6 +36,8 @@ pub struct MetricsQuestion {
     pub keys: Vec<Key>,
     /// From when to when.
     pub range: TimeRange,
+    /// Of what the range is as much as there is of the current one, if of anything.
+    pub to_date: Option<Granularity>,
     /// In buckets of what length.
     pub granularity: Granularity,
     /// On which day weeks begin.
@@ -69,7 +71,7 @@ pub struct MetricsQuestion {
 /// Beside which range the numbers are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
-    /// The one before it, of the same length.
+    /// The one before it, of the same length; of a range to date, as much of the previous one.
     PreviousPeriod,
     /// The same on the calendar, a year before.
     PreviousYear,
@@ -118,6 +120,18 @@ pub struct Order {
     pub descending: bool,
 }
 
+/// A word of the language as clients write it.
+fn word(variant: &impl std::fmt::Debug) -> String {
+    let mut word = String::new();
+    for letter in format!("{variant:?}").chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_uppercase());
+    }
+    word
+}
+
 impl MetricsQuestion {
     /// Whether it can be answered.
     pub(super) fn check(&self) -> Result<(), Problem> {
@@ -156,9 +170,11 @@ impl MetricsQuestion {
         for measure in measures {
             if let Some(lacking) = mentioned.iter().find(|one| !measure.has(**one)) {
                 let has = Dimension::ALL.into_iter().filter(|one| measure.has(*one));
-                let has: Vec<String> = has.map(|one| format!("{one:?}")).collect();
+                let has: Vec<String> = has.map(|one| word(&one)).collect();
                 let detail = format!(
-                    "{measure:?} has no dimension {lacking:?}. It has: {}.",
+                    "{} has no dimension {}. It has: {}.",
+                    word(&measure),
+                    word(lacking),
                     has.join(", ")
                 );
                 return refuse(Code::UnsupportedDimension, detail);
@@ -179,7 +195,14 @@ impl MetricsQuestion {
         let range = match self.compare {
             None => return Ok(None),
             Some(Compare::Range(range)) => range,
-            Some(Compare::PreviousPeriod) => TimeRange::new(from - (to - from), from)?,
+            Some(Compare::PreviousPeriod) => match self.to_date {
+                Some(unit) => {
+                    let before = |at| calendar::before(at, 1, unit, self.zone);
+                    let (from, to) = before(from).zip(before(to)).ok_or(Code::InvalidRange)?;
+                    TimeRange::new(from, to)?
+                }
+                None => TimeRange::new(from - (to - from), from)?,
+            },
             Some(Compare::PreviousYear) => {
                 let year = |at| calendar::before(at, 1, Granularity::Year, self.zone);
                 let (from, to) = year(from).zip(year(to)).ok_or(Code::InvalidRange)?;

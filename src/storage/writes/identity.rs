@@ -87,7 +87,44 @@ async fn add(
         }
     }
     store_aliases(transaction, tenant, &changed).await?;
+    let canonical = changed.into_iter().map(|(_, whose)| whose);
+    share_traits(transaction, tenant, canonical.collect()).await?;
     Ok(refused)
+}
+
+/// What is known of one of a user's ids is known of the user, unless something else is.
+async fn share_traits(
+    transaction: &mut Transaction,
+    tenant: TenantId,
+    canonical: BTreeSet<Uuid>,
+) -> Result<(), StorageError> {
+    if canonical.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        r#"WITH told AS (
+               SELECT canonical_id,
+                      (array_agg(username ORDER BY user_id)
+                           FILTER (WHERE username IS NOT NULL))[1] AS username,
+                      (array_agg(email ORDER BY user_id)
+                           FILTER (WHERE email IS NOT NULL))[1] AS email
+               FROM user_alias JOIN "user" USING (tenant_id, user_id)
+               WHERE tenant_id = $1 AND canonical_id = ANY($2)
+               GROUP BY canonical_id
+           )
+           UPDATE "user" AS known
+           SET username = coalesce(known.username, told.username),
+               email = coalesce(known.email, told.email)
+           FROM told
+           WHERE known.tenant_id = $1 AND known.user_id = told.canonical_id
+                 AND (known.username IS NULL AND told.username IS NOT NULL
+                      OR known.email IS NULL AND told.email IS NOT NULL)"#,
+    )
+    .bind(tenant.0)
+    .bind(canonical.into_iter().collect::<Vec<_>>())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 /// An id of a user that a new link touches.

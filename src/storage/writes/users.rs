@@ -87,6 +87,9 @@ pub(super) async fn store(
         return Ok(());
     }
     let column = |value: fn(&UserRef) -> Option<String>| users.values().map(value).collect();
+    let some_traits = users
+        .values()
+        .any(|user| user.username.is_some() || user.email.is_some());
     let tenants: Vec<i32> = users.keys().map(|(tenant, _)| tenant.0).collect();
     let ids: Vec<Uuid> = users.keys().map(|(_, id)| *id).collect();
     let external_ids: Vec<Option<String>> = column(|user| Some(user.external_id.clone()));
@@ -101,13 +104,33 @@ pub(super) async fn store(
                email = coalesce(excluded.email, known.email)
            WHERE excluded.username IS NOT NULL OR excluded.email IS NOT NULL"#,
     )
-    .bind(tenants)
-    .bind(ids)
+    .bind(&tenants)
+    .bind(&ids)
     .bind(external_ids)
     .bind(anonymous)
-    .bind(usernames)
-    .bind(emails)
+    .bind(&usernames)
+    .bind(&emails)
     .execute(&mut **transaction)
     .await?;
+    if some_traits {
+        // What is said of one of a user's ids is said of the user.
+        sqlx::query(
+            r#"UPDATE "user" AS known
+               SET username = coalesce(sent.username, known.username),
+                   email = coalesce(sent.email, known.email)
+               FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::text[])
+                        AS sent (tenant_id, user_id, username, email)
+               JOIN user_alias USING (tenant_id, user_id)
+               WHERE (sent.username IS NOT NULL OR sent.email IS NOT NULL)
+                     AND known.tenant_id = sent.tenant_id
+                     AND known.user_id = user_alias.canonical_id"#,
+        )
+        .bind(tenants)
+        .bind(ids)
+        .bind(usernames)
+        .bind(emails)
+        .execute(&mut **transaction)
+        .await?;
+    }
     Ok(())
 }

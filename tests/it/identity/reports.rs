@@ -5,6 +5,7 @@ use tidewater::access::{Scope, keys};
 use tidewater::clock::Clock;
 use tidewater::domain::tenant::TenantId;
 use tidewater::storage::Db;
+use uuid::Uuid;
 
 use super::{alias, aliases, identify, known, merged, visitor, whose};
 use crate::support::{Order, TestApp, answer, assert_consistent, pageview};
@@ -183,4 +184,36 @@ async fn who_is_who_in_one_shop_says_nothing_of_another() {
         "u2"
     );
     assert_eq!(app.data(query).await["user"]["externalId"], "u1");
+}
+
+#[tokio::test]
+async fn what_is_known_of_one_id_is_known_of_the_user_whichever_it_becomes() {
+    let app = TestApp::start().await;
+    let sign_up = |user: &str, name: &str| {
+        json!({
+            "eventId": Uuid::new_v4(), "type": "sign_up", "timestamp": "2026-03-01T12:00:00Z",
+            "userId": user, "properties": {"username": name, "email": format!("{name}@x.example")},
+        })
+    };
+    let traits = async |user: &str| {
+        let query = format!(r#"{{ user(externalId: "{user}") {{ username email }} }}"#);
+        app.data(&query).await["user"].take()
+    };
+    // One of the two ids is the user's, by chance: here each of them several times.
+    for n in 0..6 {
+        let (new, old) = (format!("new{n}"), format!("old{n}"));
+        app.accept(&[sign_up(&new, "kim")]).await;
+        app.accept(&[alias(&new, &old)]).await;
+        let expected = json!({"username": "kim", "email": "kim@x.example"});
+        assert_eq!(
+            (traits(&new).await, traits(&old).await),
+            (expected.clone(), expected)
+        );
+        // What is said later counts, of whichever id.
+        for (user, name) in [(&old, "sam"), (&new, "kai")] {
+            app.accept(&[sign_up(user, name)]).await;
+            assert_eq!(traits(&new).await["username"], name);
+            assert_eq!(traits(&old).await["email"], format!("{name}@x.example"));
+        }
+    }
 }

@@ -187,6 +187,23 @@ async fn what_cannot_be_imported_at_all_is_said_in_a_sentence() {
             ],
             "tidewater: --map either amount=COLUMN or unitPrice=COLUMN",
         ),
+        (
+            &[
+                "csv",
+                path,
+                "--map",
+                "timestamp=a",
+                "--map",
+                "userId=a",
+                "--map",
+                "productId=b",
+                "--map",
+                "amount=b",
+                "--map",
+                "orderId=c",
+            ],
+            "tidewater: line 1: there is no column `c`; there are: a, b",
+        ),
     ] {
         let output = import(&db, arguments).output().await.unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();

@@ -170,6 +170,7 @@ async fn ranges_go_from_now_and_weeks_begin_when_they_are_told_to() {
     app.accept(&[
         order("2026-12-31T23:30:00Z"),
         order("2026-12-27T12:00:00Z"),
+        order("2026-11-15T12:00:00Z"),
         order("2026-12-01T00:00:00Z"),
     ])
     .await;
@@ -187,6 +188,13 @@ async fn ranges_go_from_now_and_weeks_begin_when_they_are_told_to() {
         let answer = ask(&app, question).await;
         assert_eq!(answer["series"][0]["total"], orders, "{range} in {zone}");
     }
+    // As much of the month before, not the days before the first.
+    let period = json!({
+        "measures": ["ORDERS"], "granularity": "TOTAL", "range": {"toDate": "MONTH"},
+        "timezone": "America/New_York", "compareTo": {"previous": "PREVIOUS_PERIOD"},
+    });
+    let told = ask(&app, period).await["series"][0].take();
+    assert_eq!([&told["total"], &told["comparedTotal"]], ["2", "1"]);
     let week = json!({"between": {"from": "2026-12-21T00:00:00Z", "to": "2027-01-01T00:00:00Z"}});
     for (first, orders) in [("MONDAY", json!(["1", "1"])), ("SUNDAY", json!(["0", "2"]))] {
         let question = json!({

@@ -45,12 +45,12 @@ fn questions() -> Vec<Case> {
         (
             json!({"dimensions": ["EVENT_TYPE"]}),
             "unsupported_dimension",
-            "Revenue has no dimension EventType",
+            "REVENUE has no dimension EVENT_TYPE",
         ),
         (
             json!({"filter": {"dimension": {"dimension": "PAGE_URL", "in": ["/"]}}}),
             "unsupported_dimension",
-            "It has: Category, Product, Region",
+            "It has: CATEGORY, PRODUCT, REGION",
         ),
     ]
 }

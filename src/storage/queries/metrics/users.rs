@@ -1,11 +1,23 @@
 //! Distinct counts of users, and sessions: what does not add up over groups or buckets.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::DateTime;
 
 use super::frame::Frame;
 use super::sql::Sql;
 use super::{Cut, Groups};
 use crate::domain::calendar::{day_of, whole_days};
+
+/// Of a day of a user: whether they bought, other than as a bot.
+const BOUGHT: &str = "activity & 4 <> 0";
+
+/// Of a day of a user: whether they did anything that counts.
+fn did(cut: &Cut<'_>) -> &'static str {
+    if cut.bots {
+        "true"
+    } else {
+        "activity & 127 <> 0"
+    }
+}
 
 /// Several ids of one user are one.
 const WHO: &str = "coalesce(canonical_id, fact.user_id)";
@@ -76,18 +88,13 @@ pub(super) fn by_day(cut: &Cut<'_>, bought: bool) -> Sql {
     let days = whole_days(cut.bounds, cut.tenant_zone).unwrap_or_default();
     let (first, last) = (days.first().copied(), days.last().copied());
     let (bounds, from, to) = (sql.bind(days), sql.bind(first), sql.bind(last));
-    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
-    let did = if bought {
-        "activity & 4 <> 0".to_owned()
-    } else {
-        format!("(activity & 127 <> 0 OR {bots})")
-    };
+    let tenant = sql.bind(cut.tenant.0);
+    let did = if bought { BOUGHT } else { did(cut) };
     let from = format!(
         "FROM (SELECT width_bucket(day, {bounds}) AS bucket, coalesce(canonical_id, user_id) AS who,
                       count(*) AS facts
                FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
                WHERE tenant_id = {tenant} AND day >= {from} AND day < {to} AND {did}
-                     AND {bots} IS NOT NULL
                GROUP BY 1, 2) AS seen"
     );
     sql.select(cut, &[], "bucket", &["count(*)"], "sum(facts)", &from);
@@ -139,12 +146,12 @@ fn earlier(sql: &mut Sql, cut: &Cut<'_>, frame: Frame) {
     let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
     let (from, to) = (sql.bind(day_before.from), sql.bind(begin));
     let (table, did) = match frame {
-        Frame::Lines => ("purchase", "activity & 4 <> 0".to_owned()),
-        _ => ("event", format!("(activity & 127 <> 0 OR {bots})")),
+        Frame::Lines => ("purchase", BOUGHT),
+        _ => ("event", did(cut)),
     };
     // That a bot bought is in no day.
     let since = if frame == Frame::Lines && cut.bots {
-        sql.bind(DateTime::<Utc>::MIN_UTC.max(DateTime::UNIX_EPOCH - Days::new(1)))
+        sql.bind(DateTime::UNIX_EPOCH)
     } else {
         from
     };
