@@ -162,15 +162,6 @@ impl Quantity {
             Self::Sessions | Self::Bounces | Self::SessionTime => Subject::Sessions,
         }
     }
-
-    /// Whether the numbers of buckets add up to that of the range.
-    #[must_use]
-    pub const fn adds_up_over_time(self) -> bool {
-        !matches!(
-            self,
-            Self::Buyers | Self::Users | Self::CartUsers | Self::CartBuyers
-        )
-    }
 }
 
 impl Subject {
