@@ -20,7 +20,7 @@ use crate::ingest::MAX_BYTES;
 
 /// What all bodies together may take from their first byte until their request is answered, in
 /// kibibytes: of those who have shown a key, and of the others.
-const ROOM_KIB: usize = 256 * 1024;
+const ROOM_KIB: usize = 128 * 1024;
 const STRANGERS_ROOM_KIB: usize = 32 * 1024;
 /// How many uploads without an end are taken at a time, of all and of one tenant.
 const STREAMS: usize = 32;
