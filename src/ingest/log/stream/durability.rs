@@ -80,9 +80,9 @@ async fn info(line: &mut Line) -> Result<(FsyncPolicy, bool), RedisError> {
         for answer in line.ask_masters(&command).await? {
             let info = InfoDict::from_redis_value(answer)?;
             if section == "memory" {
-                let (limit, policy) = (info.get::<u64>("maxmemory"), "maxmemory_policy");
-                let policy = info.get::<String>(policy).unwrap_or_default();
-                evicts |= limit != Some(0) && policy.starts_with("allkeys");
+                let limit: Option<u64> = info.get("maxmemory");
+                let eviction: String = info.get("maxmemory_policy").unwrap_or_default();
+                evicts |= limit != Some(0) && eviction.starts_with("allkeys");
             } else if info.get::<u8>("aof_enabled") != Some(1) {
                 policy = FsyncPolicy::None;
             }
