@@ -3,6 +3,7 @@
 //! `axum` stays in here. It may import graphql, ingest, reports, access and the tables' types. The
 //! next route: a file with its handler, a line in [`router`]; what can be asked is in `rest`.
 
+mod assets;
 mod batch;
 mod body;
 mod etag;

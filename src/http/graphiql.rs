@@ -1,12 +1,10 @@
 //! `GET /graphiql`: an explorer for the API from our own assets; nothing comes from elsewhere.
 
 use axum::extract::Path;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
-};
 use axum::response::IntoResponse;
 
-use crate::error::{Code, Problem};
+use super::assets::{self, Asset};
+use crate::error::Problem;
 
 /// The explorer needs inline styles (its dialogs set one); scripts come from here alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -23,7 +21,7 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [(&str, &str, &[u8]); 8] = [
+const ASSETS: [Asset; 8] = [
     asset!("page.js", "text/javascript"),
     asset!("page.css", "text/css"),
     asset!("graphiql.min.js", "text/javascript"),
@@ -36,23 +34,10 @@ const ASSETS: [(&str, &str, &[u8]); 8] = [
 
 /// The page.
 pub(super) async fn page() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, include_str!("../../assets/graphiql/index.html"))
+    assets::page(POLICY, include_str!("../../assets/graphiql/index.html"))
 }
 
 /// What the page loads.
 pub(super) async fn asset(Path(file): Path<String>) -> Result<impl IntoResponse, Problem> {
-    let found = ASSETS.iter().find(|(name, ..)| *name == file);
-    let (_, kind, bytes) = found.ok_or(Code::NotFound)?;
-    let headers = [
-        (CONTENT_TYPE, *kind),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CACHE_CONTROL, "public, max-age=3600"),
-    ];
-    Ok((headers, *bytes))
+    assets::asset(&ASSETS, &file, "public, max-age=3600")
 }
