@@ -4,8 +4,11 @@
 //! is of one [`Subject`], and the subject says which [`Dimension`]s it has. The next measure: a line
 //! in [`Measure::formula`].
 
+use serde::{Deserialize, Serialize};
+
 /// A number that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Measure {
     /// What was paid.
     Revenue,
@@ -127,7 +130,8 @@ pub enum Quantity {
 }
 
 /// What a quantity is of: those of one subject are read together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Subject {
     /// The lines of orders and refunds.
     Lines,

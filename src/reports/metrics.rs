@@ -4,22 +4,28 @@
 //! smallest source that answers exactly. What is read becomes series ([`series`]), whose gaps are
 //! filled and windows rolled ([`shape`]).
 
+mod depends_on;
 mod plan;
 mod question;
 mod series;
 mod shape;
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Question};
 use super::{Reports, bucket_index};
+use crate::cache::DependsOn;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
+use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
@@ -37,7 +43,7 @@ const MAX_GROUPS: u32 = 20_000;
 pub const MAX_VALUES: usize = 100_000;
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricsAnswer {
     /// The groups in their order, of each its measures as they were asked for.
     pub series: Vec<Series>,
@@ -57,7 +63,13 @@ impl Reports {
     /// # Errors
     /// One that cannot be.
     pub fn range(&self, span: Span, week_start: Weekday, zone: Tz) -> Result<TimeRange, Problem> {
-        span.resolve(self.clock.now(), week_start, zone)
+        let now = self.clock.now();
+        if let Some(collected) = &self.collected
+            && !matches!(span, Span::Between(_))
+        {
+            collected.resolve(now);
+        }
+        span.resolve(now, week_start, zone)
     }
 
     /// Answers what was measured.
@@ -69,7 +81,10 @@ impl Reports {
         question.check()?;
         let compared = question.compared_range()?;
         let asked = Asked {
-            question,
+            question: MetricsQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
             bounds: question.bounds(question.range)?,
             compared: compared.map(|range| question.bounds(range)).transpose()?,
         };
@@ -78,14 +93,48 @@ impl Reports {
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a MetricsQuestion,
+#[derive(Clone)]
+struct Asked {
+    question: MetricsQuestion,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for MetricsAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "metrics";
     type Answer = MetricsAnswer;
+
+    fn tenant(&self) -> TenantId {
+        self.question.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        if self.question.explain {
+            return None;
+        }
+        let ends = |bounds: &[DateTime<Utc>]| (bounds[0], bounds[bounds.len() - 1]);
+        let compared = self.compared.as_deref().map(ends);
+        Some(depends_on::depends_on(&self.question, compared))
+    }
+
+    /// The next bucket that ends says so from then on.
+    fn valid_until(&self, as_of: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let over = self.bounds.partition_point(|bound| *bound <= as_of);
+        self.bounds.get(over).copied()
+    }
 
     async fn answer(
         &self,
@@ -128,7 +177,10 @@ impl Question for Asked<'_> {
             series,
             plan,
             rows_read,
-            provenance: Provenance::exact(as_of, source, &row),
+            provenance: Provenance {
+                rows_read,
+                ..Provenance::exact(as_of, source, &row)
+            },
         })
     }
 }

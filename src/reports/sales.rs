@@ -4,14 +4,17 @@
 //! counted over the purchases, and only when they are asked for.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Question};
 use super::{Reports, bucket_index, minor_units};
+use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::money::{Currency, mean_amount};
@@ -51,7 +54,7 @@ pub struct SalesQuestion {
 }
 
 /// What was sold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesMeasures {
     /// In minor units; wide enough for any number of the largest orders.
     pub revenue: i128,
@@ -80,7 +83,7 @@ impl SalesMeasures {
 }
 
 /// One bucket of one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesBucket {
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -93,7 +96,7 @@ pub struct SalesBucket {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SalesAnswer {
     /// Of all amounts.
     pub currency: Currency,
@@ -117,19 +120,55 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let asked = Asked {
+            question: SalesQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a SalesQuestion,
+#[derive(Clone)]
+struct Asked {
+    question: SalesQuestion,
     bounds: Vec<DateTime<Utc>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for SalesAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "sales";
     type Answer = SalesAnswer;
+
+    fn tenant(&self) -> TenantId {
+        self.question.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.buyers_per_bucket || question.buyers_in_total;
+        Some(if counts {
+            depends_on.and_who()
+        } else {
+            depends_on
+        })
+    }
 
     async fn answer(
         &self,
@@ -144,7 +183,7 @@ impl Question for Asked<'_> {
             groups,
             bots,
             ..
-        } = **question;
+        } = *question;
         let whole = [range.from, range.to];
         let db = &**snapshot;
 
@@ -158,6 +197,7 @@ impl Question for Asked<'_> {
             Grain::Order => None,
             _ => Some(sales(db, tenant, &whole, SalesGroups::default(), bots, limit).await?),
         };
+        let mut read = rows.len() + ungrouped.as_ref().map_or(0, Vec::len);
         let total_rows = ungrouped.as_deref().unwrap_or(&rows);
         let (own, others): (Vec<&SalesRow>, Vec<&SalesRow>) = total_rows
             .iter()
@@ -167,12 +207,14 @@ impl Question for Asked<'_> {
         if question.buyers_in_total {
             let counted =
                 buyers(db, tenant, currency, &whole, SalesGroups::default(), bots).await?;
+            read += counted.len();
             totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
         }
 
         let mut buckets = in_buckets(rows, bounds, question);
         if question.buyers_per_bucket {
             let counted = buyers(db, tenant, currency, bounds, groups, bots).await?;
+            read += counted.len();
             add_buyers(&mut buckets, counted, bounds);
         }
         let row = provenance(db, tenant, range, Some(&[PURCHASE, REFUND]), bots).await?;
@@ -187,7 +229,7 @@ impl Question for Asked<'_> {
             buckets,
             totals,
             other_currencies: others.into_iter().collect(),
-            provenance: Provenance::exact(as_of, source, &row),
+            provenance: Provenance::exact(as_of, source, &row).of_rows(read),
         })
     }
 }

@@ -1,13 +1,16 @@
 //! What happened: events by type, pageviews, and how many users there were.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Question};
 use super::{Reports, bucket_index};
+use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
@@ -40,7 +43,7 @@ pub struct TrafficQuestion {
 }
 
 /// What happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficMeasures {
     /// Of all types.
     pub events: i64,
@@ -69,7 +72,7 @@ impl TrafficMeasures {
 }
 
 /// One bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficBucket {
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -80,7 +83,7 @@ pub struct TrafficBucket {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrafficAnswer {
     /// Of whose days and hours.
     pub zone: Tz,
@@ -99,19 +102,55 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let asked = Asked {
+            question: TrafficQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a TrafficQuestion,
+#[derive(Clone)]
+struct Asked {
+    question: TrafficQuestion,
     bounds: Vec<DateTime<Utc>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for TrafficAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "traffic";
     type Answer = TrafficAnswer;
+
+    fn tenant(&self) -> TenantId {
+        self.question.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.users_per_bucket || question.users_in_total;
+        Some(if counts {
+            depends_on.and_who()
+        } else {
+            depends_on
+        })
+    }
 
     async fn answer(
         &self,
@@ -125,7 +164,7 @@ impl Question for Asked<'_> {
             zone,
             bots,
             ..
-        } = **question;
+        } = *question;
         let db = &**snapshot;
         // A bucket has a row for each type.
         let limit = 10 * MAX_BUCKETS;
@@ -141,6 +180,7 @@ impl Question for Asked<'_> {
             return Err(Code::TooManyBuckets.into());
         }
 
+        let mut read = rows.len();
         let empty = |edges: &[DateTime<Utc>]| TrafficBucket {
             start: edges[0],
             end: edges[1],
@@ -158,6 +198,7 @@ impl Question for Asked<'_> {
             let whole = [range.from, range.to];
             let span = Span::of(&whole, question.tenant_zone);
             let counted = visitors(db, tenant, &span, bots).await?;
+            read += counted.len();
             totals.users = Some(counted.first().map_or(0, |row| row.users));
             source = source_of(&span);
         }
@@ -166,7 +207,9 @@ impl Question for Asked<'_> {
                 bucket.measures.users = Some(0);
             }
             let span = Span::of(bounds, question.tenant_zone);
-            for row in visitors(db, tenant, &span, bots).await? {
+            let counted = visitors(db, tenant, &span, bots).await?;
+            read += counted.len();
+            for row in counted {
                 buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
             }
             // Where all buckets are whole days, so is the range.
@@ -177,7 +220,7 @@ impl Question for Asked<'_> {
             zone,
             buckets,
             totals,
-            provenance: Provenance::exact(as_of, source, &row),
+            provenance: Provenance::exact(as_of, source, &row).of_rows(read),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! From where each subject is read: the smallest source that answers exactly.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{MetricsQuestion, Read, RowSpan};
 use crate::domain::calendar::whole_days;
@@ -9,7 +10,7 @@ use crate::domain::measure::{Dimension, Quantity, Subject};
 use crate::storage::entity::sales_minute::Grain;
 
 /// A part of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What is read.
     pub subject: Subject,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
@@ -34,7 +35,7 @@ impl SalesGroups {
 }
 
 /// The words of a group; one that was not asked for is `None`, one that is absent is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, FromQueryResult, Serialize, Deserialize)]
 pub struct SalesGroup {
     /// As it was when the orders were stored.
     pub category: Option<String>,
