@@ -72,6 +72,12 @@ impl Hour {
         let hour = at.timestamp().div_euclid(3_600);
         Self(i32::try_from(hour).unwrap_or(i32::MAX))
     }
+
+    /// Its first instant.
+    #[must_use]
+    pub fn begin(self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + Duration::hours(self.0.into())
+    }
 }
 
 /// How long a bucket is.

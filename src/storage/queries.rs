@@ -18,6 +18,7 @@ pub mod related;
 pub mod replication;
 pub mod restatements;
 pub mod sales;
+pub mod summaries;
 pub mod traffic;
 pub mod visitors;
 pub mod watermark;
