@@ -15,6 +15,7 @@ mod question;
 pub mod records;
 pub mod restatements;
 pub mod sales;
+pub mod top;
 pub mod traffic;
 pub mod user_agents;
 
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;
+use crate::domain::number::Number;
 use crate::error::{Code, Problem};
 use crate::storage::Db;
 use metrics::WhoIsWho;
@@ -68,6 +70,12 @@ impl From<CalendarError> for Problem {
 /// Which bucket a row belongs to: PostgreSQL counts them from 1.
 fn bucket_index(bucket: i32) -> usize {
     usize::try_from(bucket - 1).expect("rows lie behind the first bound")
+}
+
+/// A count; 0 where there is none.
+fn whole(number: Option<Number>) -> i64 {
+    let count = number.map_or(0, Number::unscaled);
+    i64::try_from(count).expect("no table has so many rows")
 }
 
 /// A sum that PostgreSQL wrote.

@@ -10,12 +10,13 @@ use chrono::{
     Timelike, Utc, Weekday,
 };
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 /// The most buckets that one answer may have.
 pub const MAX_BUCKETS: usize = 10_000;
 
 /// A half-open span of time `[from, to)` on whole minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeRange {
     /// The first instant inside.
     pub from: DateTime<Utc>,
@@ -81,7 +82,7 @@ impl Hour {
 }
 
 /// How long a bucket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Granularity {
     /// 1 minute.
     Minute,

@@ -1,5 +1,7 @@
 //! Which facts count: conditions over dimensions and over the properties of events.
 
+use serde::{Deserialize, Serialize};
+
 use super::measure::Dimension;
 
 /// How deep conditions may nest.
@@ -13,7 +15,7 @@ pub const MAX_VALUES: usize = 100;
 pub const PATH: &str = " > ";
 
 /// A dimension, and of a category how much of its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// By what.
     pub dimension: Dimension,
@@ -44,7 +46,7 @@ impl From<Dimension> for Key {
 }
 
 /// What is asked of a fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// All of them; nothing is asked if there are none.
     All(Vec<Self>),
@@ -59,7 +61,7 @@ pub enum Condition {
 }
 
 /// What is asked of a property.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Test {
     /// That it is there, and not null.
     Exists,

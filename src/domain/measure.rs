@@ -4,8 +4,11 @@
 //! is of one [`Subject`], and the subject says which [`Dimension`]s it has. The next measure: a line
 //! in [`Measure::formula`].
 
+use serde::{Deserialize, Serialize};
+
 /// A number that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Measure {
     /// What was paid.
     Revenue,
@@ -48,7 +51,8 @@ pub enum Measure {
 }
 
 /// By what numbers can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Dimension {
     /// The type of the event.
     EventType,
@@ -127,7 +131,8 @@ pub enum Quantity {
 }
 
 /// What a quantity is of: those of one subject are read together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Subject {
     /// The lines of orders and refunds.
     Lines,
@@ -207,7 +212,8 @@ impl Formula {
 }
 
 /// What a measure's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Unit {
     /// A count.
     Count,
@@ -220,6 +226,29 @@ pub enum Unit {
 }
 
 impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 19] = [
+        Self::Revenue,
+        Self::NetRevenue,
+        Self::Refunds,
+        Self::Orders,
+        Self::Units,
+        Self::AverageOrderValue,
+        Self::Buyers,
+        Self::NewBuyers,
+        Self::Events,
+        Self::Pageviews,
+        Self::Users,
+        Self::NewUsers,
+        Self::Sessions,
+        Self::BounceRate,
+        Self::SessionDuration,
+        Self::ConversionRate,
+        Self::CartAdds,
+        Self::CartAbandonmentRate,
+        Self::RevenuePerUser,
+    ];
+
     /// How it follows from what is counted.
     #[must_use]
     pub const fn formula(self) -> Formula {

@@ -8,11 +8,13 @@
 pub(super) mod export;
 mod format;
 pub(super) mod lists;
+pub(super) mod metrics;
 mod parameters;
 pub(super) mod provenance;
 pub(super) mod rows;
 pub(super) mod sales;
 mod table;
+pub(super) mod top;
 pub(super) mod traffic;
 
 use std::sync::Arc;
@@ -36,6 +38,9 @@ const JSON: &str = "application/json";
 /// What can be asked.
 pub(super) fn router() -> Router<State> {
     Router::new()
+        .route("/v1/metrics", get(metrics::metrics))
+        .route("/v1/top/products", get(top::products))
+        .route("/v1/top/pages", get(top::pages))
         .route("/v1/sales", get(sales::sales))
         .route("/v1/traffic", get(traffic::traffic))
         .route("/v1/events", get(lists::events))

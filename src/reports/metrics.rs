@@ -5,7 +5,9 @@
 //! there are any ([`cover`]), then rollups, then facts. What is read becomes series ([`series`]),
 //! whose gaps are filled and windows rolled ([`shape`]).
 
+mod cells;
 mod cover;
+pub mod filter;
 mod plan;
 mod question;
 mod series;
@@ -32,9 +34,11 @@ use series::{Reading, Table};
 use summed::Summed;
 pub(super) use who::WhoIsWho;
 
+pub(super) use cells::{Cell, cells};
+
 pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
-pub use question::{Compare, Fill, MetricsQuestion, Order, Rolling, Span, Window};
+pub use question::{Compare, Fill, LIMIT, MetricsQuestion, Order, Rolling, Span, Window};
 pub use series::{Group, Point, Series};
 
 /// How many groups may be told apart before the first are chosen.
@@ -72,34 +76,45 @@ impl Reports {
     /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
-        question.check()?;
-        let compared = question.compared_range()?;
-        let asked = Asked {
-            question,
-            who: &self.who,
-            bounds: question.bounds(question.range)?,
-            compared: compared.map(|range| question.bounds(range)).transpose()?,
-        };
+        let asked = Asked::new(question, &self.who)?;
         Box::pin(self.ask(&asked, question.max_staleness)).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     question: &'a MetricsQuestion,
     who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
 
-impl Question for Asked<'_> {
-    type Answer = MetricsAnswer;
+/// What was read for a question.
+pub(super) struct Measured {
+    pub(super) series: Vec<Series>,
+    pub(super) plan: Vec<Step>,
+    rows_read: i64,
+}
 
-    async fn answer(
+impl<'a> Asked<'a> {
+    /// A question that can be answered.
+    pub(super) fn new(question: &'a MetricsQuestion, who: &'a WhoIsWho) -> Result<Self, Problem> {
+        question.check()?;
+        let compared = question.compared_range()?;
+        Ok(Self {
+            question,
+            who,
+            bounds: question.bounds(question.range)?,
+            compared: compared.map(|range| question.bounds(range)).transpose()?,
+        })
+    }
+
+    /// Answers it from a snapshot that has everything from before `as_of`.
+    pub(super) async fn measure(
         &self,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
-    ) -> Result<MetricsAnswer, Failure> {
+    ) -> Result<Measured, Failure> {
         let Self {
             question,
             bounds,
@@ -134,21 +149,51 @@ impl Question for Asked<'_> {
             };
             series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
         }
-        let rows_read = asking.rows_read;
-        let orders = question.asks_for_orders_alone();
-        let types = orders.then_some([PURCHASE, REFUND].as_slice());
-        let (tenant, range, bots) = (question.tenant, question.range, question.bots);
-        let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-        let plan = plan::plan(question, bounds, &summed);
-        let source = Source::of(&plan);
-        Ok(MetricsAnswer {
-            warnings: question.warnings(&series),
+        Ok(Measured {
+            series,
+            plan: plan::plan(question, bounds, &summed),
+            rows_read: asking.rows_read,
+        })
+    }
+}
+
+impl Question for Asked<'_> {
+    type Answer = MetricsAnswer;
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<MetricsAnswer, Failure> {
+        let question = self.question;
+        let Measured {
             series,
             plan,
             rows_read,
-            provenance: Provenance::exact(as_of, source, &row),
+        } = self.measure(snapshot, as_of).await?;
+        Ok(MetricsAnswer {
+            warnings: question.warnings(&series),
+            provenance: provenance_of(question, &plan, snapshot, as_of).await?,
+            series,
+            plan,
+            rows_read,
         })
     }
+}
+
+/// Where the numbers of a question come from, by what was read for it.
+pub(super) async fn provenance_of(
+    question: &MetricsQuestion,
+    plan: &[Step],
+    snapshot: &Snapshot,
+    as_of: DateTime<Utc>,
+) -> Result<Provenance, Failure> {
+    let orders = question.asks_for_orders_alone();
+    let types = orders.then_some([PURCHASE, REFUND].as_slice());
+    let (tenant, range, bots) = (question.tenant, question.range, question.bots);
+    let row = provenance(&**snapshot, tenant, range, types, bots).await?;
+    let source = Source::of(plan.iter().map(|step| step.source));
+    Ok(Provenance::exact(as_of, source, &row))
 }
 
 /// The groups that an answer has.

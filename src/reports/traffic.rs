@@ -1,34 +1,35 @@
-//! What happened: events by type, pageviews, and how many users there were.
+//! What happened: events by type, pageviews, and how many users there were; a short form of
+//! [`metrics`](super::metrics).
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::provenance::{Provenance, Source};
+use super::metrics::{MetricsQuestion, Step, WhoIsWho, cells, provenance_of};
+use super::provenance::Provenance;
 use super::question::{Failure, Question};
-use super::{Reports, bucket_index};
+use super::{Reports, whole};
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
-use crate::domain::tenant::TenantId;
+use crate::domain::measure::{Dimension, Measure};
+use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
-use crate::storage::queries::provenance::provenance;
-use crate::storage::queries::traffic::traffic;
-use crate::storage::queries::visitors::{Span, visitors};
+
+/// How many rows an answer may have: a bucket has one for each type.
+const MAX_ROWS: usize = 10 * MAX_BUCKETS;
 
 /// The question.
 #[derive(Clone, Debug)]
 pub struct TrafficQuestion {
     /// Whose traffic.
-    pub tenant: TenantId,
+    pub shop: Sender,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
     pub granularity: Granularity,
     /// Of whose days and hours.
     pub zone: Tz,
-    /// The tenant's zone: of whole days in it there are rows of who was there.
-    pub tenant_zone: Tz,
     /// Whether to count what bots did.
     pub bots: bool,
     /// Whether to count the users of each bucket.
@@ -99,7 +100,12 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let who = &self.who;
+        let asked = Asked {
+            question,
+            who,
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
@@ -107,6 +113,7 @@ impl Reports {
 /// The question with the bounds of its buckets.
 struct Asked<'a> {
     question: &'a TrafficQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
 }
 
@@ -118,29 +125,19 @@ impl Question for Asked<'_> {
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<TrafficAnswer, Failure> {
-        let Self { question, bounds } = self;
-        let TrafficQuestion {
-            tenant,
-            range,
-            zone,
-            bots,
-            ..
-        } = **question;
-        let db = &**snapshot;
-        // A bucket has a row for each type.
-        let limit = 10 * MAX_BUCKETS;
-        let rows = traffic(
-            db,
-            tenant,
+        let Self {
+            question,
+            who,
             bounds,
-            bots,
-            i64::try_from(limit).unwrap_or(i64::MAX) + 1,
-        )
-        .await?;
-        if rows.len() > limit {
+        } = self;
+        let by_type = MetricsQuestion {
+            keys: vec![Dimension::EventType.into()],
+            ..question.plain(vec![Measure::Events, Measure::Pageviews])
+        };
+        let (rows, mut plan) = cells(&by_type, bounds, snapshot, self.who).await?;
+        if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
         }
-
         let empty = |edges: &[DateTime<Utc>]| TrafficBucket {
             start: edges[0],
             end: edges[1],
@@ -149,42 +146,56 @@ impl Question for Asked<'_> {
         let mut buckets: Vec<TrafficBucket> = bounds.windows(2).map(empty).collect();
         let mut totals = TrafficMeasures::default();
         for row in rows {
-            let bucket = &mut buckets[bucket_index(row.bucket)].measures;
-            bucket.add(&row.event_type, row.events, row.pageviews);
-            totals.add(&row.event_type, row.events, row.pageviews);
+            let (events, pageviews) = (whole(row.values[0]), whole(row.values[1]));
+            let bucket = &mut buckets[row.bucket].measures;
+            bucket.add(&row.group[0], events, pageviews);
+            totals.add(&row.group[0], events, pageviews);
         }
-        let mut source = Source::Rollup;
         if question.users_in_total {
-            let whole = [range.from, range.to];
-            let span = Span::of(&whole, question.tenant_zone);
-            let counted = visitors(db, tenant, &span, bots).await?;
-            totals.users = Some(counted.first().map_or(0, |row| row.users));
-            source = source_of(&span);
+            let range = [question.range.from, question.range.to];
+            let users = self.users(&range, snapshot, &mut plan).await?;
+            totals.users = Some(users.first().map_or(0, |(_, users)| *users));
         }
         if question.users_per_bucket {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            let span = Span::of(bounds, question.tenant_zone);
-            for row in visitors(db, tenant, &span, bots).await? {
-                buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
+            for (bucket, users) in self.users(bounds, snapshot, &mut plan).await? {
+                buckets[bucket].measures.users = Some(users);
             }
-            // Where all buckets are whole days, so is the range.
-            source = source_of(&span);
         }
-        let row = provenance(db, tenant, range, None, bots).await?;
         Ok(TrafficAnswer {
-            zone,
+            zone: question.zone,
             buckets,
             totals,
-            provenance: Provenance::exact(as_of, source, &row),
+            provenance: provenance_of(&by_type, &plan, snapshot, as_of).await?,
         })
     }
 }
 
-fn source_of(span: &Span<'_>) -> Source {
-    match span {
-        Span::Days(_) => Source::RollupAndUserDays,
-        Span::Instants(_) => Source::RollupAndRaw,
+impl Asked<'_> {
+    /// How many users there were in which buckets.
+    async fn users(
+        &self,
+        bounds: &[DateTime<Utc>],
+        snapshot: &Snapshot,
+        plan: &mut Vec<Step>,
+    ) -> Result<Vec<(usize, i64)>, Failure> {
+        let users = self.question.plain(vec![Measure::Users]);
+        let (cells, read) = cells(&users, bounds, snapshot, self.who).await?;
+        plan.extend(read);
+        let users = cells
+            .iter()
+            .map(|cell| (cell.bucket, whole(cell.values[0])));
+        Ok(users.collect())
+    }
+}
+
+impl TrafficQuestion {
+    fn plain(&self, measures: Vec<Measure>) -> MetricsQuestion {
+        MetricsQuestion {
+            bots: self.bots,
+            ..MetricsQuestion::plain(&self.shop, measures, self.range)
+        }
     }
 }

@@ -28,6 +28,24 @@ pub struct Step {
     pub whole: bool,
 }
 
+impl Step {
+    /// The tables that are read.
+    #[must_use]
+    pub const fn reads(self) -> &'static str {
+        match (self.source, self.subject) {
+            (Read::Sales(_, RowSpan::Minute), _) => "sales_minute",
+            (Read::Sales(_, RowSpan::Quarter), _) => "sales_quarter",
+            (Read::Traffic(RowSpan::Minute), _) => "traffic_minute",
+            (Read::Traffic(RowSpan::Quarter), _) => "traffic_quarter",
+            (Read::UserDays, _) => "user_day",
+            (Read::Facts, Subject::Lines | Subject::Buyers) => "purchase, refund",
+            (Read::Facts, Subject::NewBuyers) => "purchase, user_day",
+            (Read::Facts, Subject::NewUsers) => "event, user_day",
+            (Read::Facts, _) => "event",
+        }
+    }
+}
+
 /// What is read for the buckets of a question, where these subjects are read from summaries.
 pub(super) fn plan(
     question: &MetricsQuestion,

@@ -22,6 +22,16 @@ pub enum Group {
     Other,
 }
 
+impl Group {
+    /// Its value of each dimension; none of all others together.
+    pub(in crate::reports) fn values(&self) -> &[String] {
+        match self {
+            Self::Of(values) => values,
+            Self::Other => &[],
+        }
+    }
+}
+
 /// One measure of one group over time.
 #[derive(Clone, Debug)]
 pub struct Series {
@@ -55,11 +65,11 @@ pub struct Point {
 }
 
 /// What was counted in one bucket of one group.
-type Numbers = BTreeMap<Quantity, i128>;
+pub(super) type Numbers = BTreeMap<Quantity, i128>;
 
 /// What was counted, by group and bucket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table(HashMap<Group, BTreeMap<usize, Numbers>>);
+pub(super) struct Table(pub(super) HashMap<Group, BTreeMap<usize, Numbers>>);
 
 /// What was counted in each bucket, and over the whole range.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +215,7 @@ fn zero(
 }
 
 /// The currency of a group's amounts; none where there are several.
-fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
+pub(super) fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
     let place = question
         .keys
         .iter()
@@ -219,7 +229,11 @@ fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
 
 /// The measure of what was counted; nothing if that was nothing, or if it is amounts of several
 /// currencies.
-fn measured(measure: Measure, numbers: &Numbers, currency: Option<Currency>) -> Option<Number> {
+pub(super) fn measured(
+    measure: Measure,
+    numbers: &Numbers,
+    currency: Option<Currency>,
+) -> Option<Number> {
     let money = || currency.map(Currency::decimals);
     let number = |quantity: Quantity| {
         let number = *numbers.get(&quantity)?;

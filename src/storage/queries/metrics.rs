@@ -11,7 +11,7 @@ mod users;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use crate::domain::condition::{Condition, Key};
@@ -108,6 +108,13 @@ pub async fn metrics(
     if cut.bounds.len() < 2 {
         return Ok(Vec::new());
     }
+    let rows = Row::find_by_statement(statement(subject, source, cut));
+    Ok(rows.all(db).await?)
+}
+
+/// What PostgreSQL is asked for it; there are at least two bounds.
+#[must_use]
+pub fn statement(subject: Subject, source: Source, cut: &Cut<'_>) -> Statement {
     let sql = match (subject, source) {
         (Subject::Lines, Source::Sales(grain, span)) => sums(
             cut,
@@ -152,8 +159,7 @@ pub async fn metrics(
         (Subject::NewBuyers, _) => users::new(cut, Frame::Lines),
         (Subject::Sessions, _) => users::sessions(cut),
     };
-    let statement = sql.limited(cut.limit);
-    Ok(Row::find_by_statement(statement).all(db).await?)
+    sql.limited(cut.limit)
 }
 
 /// The users of one bucket and group.
