@@ -291,7 +291,8 @@ impl Chores {
                     config.quarantine_days,
                     clock.clone()
                 ),
-                jobs::watermark::run(db.clone(), metrics),
+                jobs::watermark::run(db.clone(), metrics.clone()),
+                Box::pin(jobs::summaries::run(db.clone(), metrics, clock.clone())),
             );
         };
         let canary = async {

@@ -4,4 +4,5 @@
 pub mod idempotency;
 pub mod partitions;
 pub mod quarantine;
+pub mod summaries;
 pub mod watermark;

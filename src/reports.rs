@@ -1,7 +1,7 @@
 //! Answers a question: cache → storage → sums → provenance. One function for each question serves
 //! every face alike.
 //!
-//! It may import storage and cache. The next report: a file with its question, its answer and a method of
+//! It may import storage. The next report: a file with its question, its answer and a method of
 //! [`Reports`]. One that adds up numbers implements [`question::Question`]: then it is answered
 //! from one snapshot, by a replica where it may be some seconds old.
 
@@ -15,6 +15,7 @@ mod question;
 pub mod records;
 pub mod restatements;
 pub mod sales;
+pub mod top;
 pub mod traffic;
 pub mod user_agents;
 
@@ -24,8 +25,10 @@ use std::sync::Arc;
 use crate::cache::{Cache, Collected};
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;
+use crate::domain::number::Number;
 use crate::error::{Code, Problem};
 use crate::storage::Db;
+use metrics::WhoIsWho;
 
 pub use crate::storage::MAX_STALENESS;
 
@@ -34,6 +37,7 @@ pub use crate::storage::MAX_STALENESS;
 pub struct Reports {
     db: Db,
     clock: Clock,
+    who: Arc<WhoIsWho>,
     cache: Cache,
     /// What is answered for one response, where that is of interest.
     collected: Option<Arc<Collected>>,
@@ -46,6 +50,7 @@ impl Reports {
         Self {
             db,
             clock,
+            who: Arc::default(),
             cache,
             collected: None,
         }
@@ -95,6 +100,12 @@ impl From<CalendarError> for Problem {
 /// Which bucket a row belongs to: PostgreSQL counts them from 1.
 fn bucket_index(bucket: i32) -> usize {
     usize::try_from(bucket - 1).expect("rows lie behind the first bound")
+}
+
+/// A count; 0 where there is none.
+fn whole(number: Option<Number>) -> i64 {
+    let count = number.map_or(0, Number::unscaled);
+    i64::try_from(count).expect("no table has so many rows")
 }
 
 /// A sum that PostgreSQL wrote.

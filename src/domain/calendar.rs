@@ -10,12 +10,13 @@ use chrono::{
     Timelike, Utc, Weekday,
 };
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 /// The most buckets that one answer may have.
 pub const MAX_BUCKETS: usize = 10_000;
 
 /// A half-open span of time `[from, to)` on whole minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeRange {
     /// The first instant inside.
     pub from: DateTime<Utc>,
@@ -72,10 +73,16 @@ impl Hour {
         let hour = at.timestamp().div_euclid(3_600);
         Self(i32::try_from(hour).unwrap_or(i32::MAX))
     }
+
+    /// Its first instant.
+    #[must_use]
+    pub fn begin(self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + Duration::hours(self.0.into())
+    }
 }
 
 /// How long a bucket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Granularity {
     /// 1 minute.
     Minute,

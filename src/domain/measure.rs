@@ -51,7 +51,8 @@ pub enum Measure {
 }
 
 /// By what numbers can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Dimension {
     /// The type of the event.
     EventType,
@@ -211,7 +212,8 @@ impl Formula {
 }
 
 /// What a measure's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Unit {
     /// A count.
     Count,
@@ -224,6 +226,29 @@ pub enum Unit {
 }
 
 impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 19] = [
+        Self::Revenue,
+        Self::NetRevenue,
+        Self::Refunds,
+        Self::Orders,
+        Self::Units,
+        Self::AverageOrderValue,
+        Self::Buyers,
+        Self::NewBuyers,
+        Self::Events,
+        Self::Pageviews,
+        Self::Users,
+        Self::NewUsers,
+        Self::Sessions,
+        Self::BounceRate,
+        Self::SessionDuration,
+        Self::ConversionRate,
+        Self::CartAdds,
+        Self::CartAbandonmentRate,
+        Self::RevenuePerUser,
+    ];
+
     /// How it follows from what is counted.
     #[must_use]
     pub const fn formula(self) -> Formula {

@@ -145,8 +145,26 @@ pub fn mean_amount(total: i128, count: i64) -> Option<i128> {
 }
 
 /// A decimal number as text: exact in JSON, whatever the client's floats do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Written")]
 pub struct Decimal(pub String);
+
+/// How JSON may write one: what has a fraction as a text, for a number's digits may be lost.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a decimal as a text, or a whole number")]
+enum Written {
+    Text(String),
+    Whole(i64),
+}
+
+impl From<Written> for Decimal {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Text(text) => Self(text),
+            Written::Whole(number) => Self(number.to_string()),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -28,6 +28,12 @@ impl Number {
         Self { unscaled, decimals }
     }
 
+    /// How many units of the last decimal it is.
+    #[must_use]
+    pub const fn unscaled(self) -> i128 {
+        self.unscaled
+    }
+
     /// One over the other, rounded half away from zero to so many decimals; nothing over zero, and
     /// nothing where 128 bits do not hold it.
     #[must_use]

@@ -9,7 +9,8 @@ use super::money::Currency;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TenantId(pub i32);
 
-/// Who sends events: what of a tenant its events are judged by.
+/// Who sends events, or asks: what of a tenant its events are judged by, and its questions have
+/// unless they say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// Whose events they become.

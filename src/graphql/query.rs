@@ -5,6 +5,7 @@ mod intake;
 mod metrics;
 mod records;
 mod sales;
+mod top;
 mod traffic;
 
 use async_graphql::MergedObject;
@@ -17,4 +18,5 @@ pub struct Query(
     traffic::TrafficQueries,
     intake::IntakeQueries,
     metrics::MetricsQueries,
+    top::TopQueries,
 );

@@ -18,6 +18,7 @@ pub(super) mod range;
 pub(super) mod refund;
 pub(super) mod restatements;
 pub(super) mod sales;
+pub(super) mod top;
 pub(super) mod traffic;
 pub(super) mod user;
 pub(super) mod user_agent;

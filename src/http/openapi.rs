@@ -44,6 +44,9 @@ use crate::ingest::parse::KINDS;
         (name = "Events in", description = "Sending events, and what became of them.")
     ),
     paths(
+        rest::metrics::metrics,
+        rest::top::products,
+        rest::top::pages,
         rest::sales::sales,
         rest::traffic::traffic,
         rest::lists::events,

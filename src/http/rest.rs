@@ -8,11 +8,13 @@
 pub(super) mod export;
 mod format;
 pub(super) mod lists;
+pub(super) mod metrics;
 mod parameters;
 pub(super) mod provenance;
 pub(super) mod rows;
 pub(super) mod sales;
 mod table;
+pub(super) mod top;
 pub(super) mod traffic;
 
 use std::sync::Arc;
@@ -30,14 +32,18 @@ use super::cached;
 use super::etag::{self, Tag};
 use super::identity;
 use crate::access::{Identity, Scope};
-use crate::cache::{Cached, Served};
+use crate::cache::Served;
 use crate::error::Problem;
+use crate::reports::provenance::Found;
 
 const JSON: &str = "application/json";
 
 /// What can be asked.
 pub(super) fn router() -> Router<State> {
     Router::new()
+        .route("/v1/metrics", get(metrics::metrics))
+        .route("/v1/top/products", get(top::products))
+        .route("/v1/top/pages", get(top::pages))
         .route("/v1/sales", get(sales::sales))
         .route("/v1/traffic", get(traffic::traffic))
         .route("/v1/events", get(lists::events))
@@ -77,19 +83,30 @@ trait Sourced: Serialize {
 fn report(request: &HeaderMap, mut answer: impl Sourced) -> Response<Body> {
     let body = json(&answer);
     let found = answer.provenance().found;
-    let tag = if found.cached == Cached::Bypass {
+    let tag = if answer.provenance().is_kept() {
+        Tag::strong(&body)
+    } else {
         answer.provenance().forget_when();
         Tag::weak(&json(&answer))
-    } else {
-        Tag::strong(&body)
     };
+    tell(request, &tag, JSON, body, found)
+}
+
+/// An answer with where it was found.
+fn tell(
+    request: &HeaderMap,
+    tag: &Tag,
+    kind: &'static str,
+    body: Vec<u8>,
+    found: Found,
+) -> Response<Body> {
     let served = Served {
         cached: found.cached,
         whole: false,
         fresh_for: found.fresh_for,
     };
     let caching = cached::control(found.fresh_for);
-    let mut answer = etag::answer(request, &tag, &caching, JSON, body);
+    let mut answer = etag::answer(request, tag, &caching, kind, body);
     let headers = answer.headers_mut();
     headers.insert(cached::CACHE_STATUS, cached::status(&served));
     answer

@@ -1,17 +1,22 @@
 //! The one function behind every number: measures, told apart by dimensions, over time.
 //!
 //! A question is checked ([`question`]) and planned ([`plan`]): each subject is read from the
-//! smallest source that answers exactly. What is read becomes series ([`series`]), whose gaps are
-//! filled and windows rolled ([`shape`]).
+//! smallest source that answers exactly: summaries of hours, days and months ([`summed`]) as far as
+//! there are any ([`cover`]), then rollups, then facts. What is read becomes series ([`series`]),
+//! whose gaps are filled and windows rolled ([`shape`]).
 
+mod cells;
+mod cover;
 mod depends_on;
+pub mod filter;
 mod plan;
 mod question;
 mod series;
 mod shape;
+mod summed;
+mod who;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
@@ -31,10 +36,14 @@ use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use series::{Reading, Table};
+use summed::Summed;
+pub(super) use who::WhoIsWho;
+
+pub(super) use cells::{Cell, Cells, cells};
 
 pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
-pub use question::{Compare, Fill, MetricsQuestion, Order, Rolling, Span, Window};
+pub use question::{Compare, Fill, LIMIT, MetricsQuestion, Order, Rolling, Span, Window};
 pub use series::{Group, Point, Series};
 
 /// How many groups may be told apart before the first are chosen.
@@ -78,32 +87,87 @@ impl Reports {
     /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
-        question.check()?;
-        let compared = question.compared_range()?;
-        let asked = Asked {
-            question: MetricsQuestion {
-                max_staleness: Duration::ZERO,
-                ..question.clone()
-            },
-            bounds: question.bounds(question.range)?,
-            compared: compared.map(|range| question.bounds(range)).transpose()?,
+        let asked = MetricsQuestion {
+            max_staleness: Duration::ZERO,
+            ..question.clone()
         };
         Box::pin(self.ask(&asked, question.max_staleness)).await
     }
 }
 
 /// The question with the bounds of its buckets.
-#[derive(Clone)]
-struct Asked {
-    question: MetricsQuestion,
+pub(super) struct Asked<'a> {
+    question: &'a MetricsQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
 
-impl fmt::Debug for Asked {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The bounds follow from it.
-        self.question.fmt(out)
+/// What was read for a question.
+pub(super) struct Measured {
+    pub(super) series: Vec<Series>,
+    pub(super) plan: Vec<Step>,
+    pub(super) rows_read: i64,
+}
+
+impl<'a> Asked<'a> {
+    /// A question that can be answered.
+    pub(super) fn new(question: &'a MetricsQuestion, who: &'a WhoIsWho) -> Result<Self, Problem> {
+        question.check()?;
+        let compared = question.compared_range()?;
+        Ok(Self {
+            question,
+            who,
+            bounds: question.bounds(question.range)?,
+            compared: compared.map(|range| question.bounds(range)).transpose()?,
+        })
+    }
+
+    /// Answers it from a snapshot that has everything from before `as_of`.
+    pub(super) async fn measure(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<Measured, Failure> {
+        let Self {
+            question,
+            bounds,
+            compared,
+            ..
+        } = self;
+        let mut asking = Asking {
+            snapshot,
+            question,
+            who: self.who,
+            rows_read: 0,
+        };
+        let mut series = Vec::new();
+        let summed;
+        if question.explain {
+            summed = asking.would_be_summed(bounds).await?;
+        } else {
+            let sums = asking.summed(bounds).await?;
+            summed = sums.subjects().collect();
+            let chosen = asking.choose(bounds, &sums).await?;
+            let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
+            if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
+                return Err(Code::TooManyBuckets.into());
+            }
+            let now = asking.read(bounds, &chosen, &sums).await?;
+            let before = match compared {
+                Some(bounds) => {
+                    let sums = asking.summed(bounds).await?;
+                    Some(asking.read(bounds, &chosen, &sums).await?)
+                }
+                None => None,
+            };
+            series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
+        }
+        Ok(Measured {
+            series,
+            plan: plan::plan(question, bounds, &summed),
+            rows_read: asking.rows_read,
+        })
     }
 }
 
@@ -113,76 +177,66 @@ impl Answer for MetricsAnswer {
     }
 }
 
-impl Question for Asked {
+impl Question for MetricsQuestion {
     const KIND: &'static str = "metrics";
     type Answer = MetricsAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.question.tenant
+        self.tenant
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        Asked::new(self, &WhoIsWho::default()).map(drop)
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        if self.question.explain {
-            return None;
-        }
-        let ends = |bounds: &[DateTime<Utc>]| (bounds[0], bounds[bounds.len() - 1]);
-        let compared = self.compared.as_deref().map(ends);
-        Some(depends_on::depends_on(&self.question, compared))
+        let compared = self.compared_range().ok()?;
+        (!self.explain).then(|| depends_on::depends_on(self, compared))
     }
 
     /// The next bucket that ends says so from then on.
     fn valid_until(&self, as_of: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let over = self.bounds.partition_point(|bound| *bound <= as_of);
-        self.bounds.get(over).copied()
+        let bounds = self.bounds(self.range).ok()?;
+        bounds.into_iter().find(|bound| *bound > as_of)
     }
 
     async fn answer(
         &self,
+        reports: &Reports,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<MetricsAnswer, Failure> {
-        let Self {
-            question,
-            bounds,
-            compared,
-        } = self;
-        let mut asking = Asking {
-            snapshot,
-            question,
-            rows_read: 0,
-        };
-        let mut series = Vec::new();
-        if !question.explain {
-            let chosen = asking.choose(bounds).await?;
-            let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
-            if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
-                return Err(Code::TooManyBuckets.into());
-            }
-            let now = asking.read(bounds, &chosen).await?;
-            let before = match compared {
-                Some(bounds) => Some(asking.read(bounds, &chosen).await?),
-                None => None,
-            };
-            series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
-        }
-        let rows_read = asking.rows_read;
-        let orders = question.asks_for_orders_alone();
-        let types = orders.then_some([PURCHASE, REFUND].as_slice());
-        let (tenant, range, bots) = (question.tenant, question.range, question.bots);
-        let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-        let plan = plan::plan(question, bounds);
-        let source = Source::of(plan.iter().map(|step| step.source));
-        Ok(MetricsAnswer {
-            warnings: question.warnings(&series),
+        let Measured {
             series,
             plan,
             rows_read,
-            provenance: Provenance {
-                rows_read,
-                ..Provenance::exact(as_of, source, &row)
-            },
+        } = Asked::new(self, &reports.who)?
+            .measure(snapshot, as_of)
+            .await?;
+        let provenance = provenance_of(self, &plan, snapshot, as_of).await?;
+        Ok(MetricsAnswer {
+            warnings: self.warnings(&series),
+            provenance: provenance.of_rows(rows_read),
+            series,
+            plan,
+            rows_read,
         })
     }
+}
+
+/// Where the numbers of a question come from, by what was read for it.
+pub(super) async fn provenance_of(
+    question: &MetricsQuestion,
+    plan: &[Step],
+    snapshot: &Snapshot,
+    as_of: DateTime<Utc>,
+) -> Result<Provenance, Failure> {
+    let orders = question.asks_for_orders_alone();
+    let types = orders.then_some([PURCHASE, REFUND].as_slice());
+    let (tenant, range, bots) = (question.tenant, question.range, question.bots);
+    let row = provenance(&**snapshot, tenant, range, types, bots).await?;
+    let source = Source::of(plan);
+    Ok(Provenance::exact(as_of, source, &row))
 }
 
 /// The groups that an answer has.
@@ -204,12 +258,13 @@ impl Chosen {
 struct Asking<'a> {
     snapshot: &'a Snapshot,
     question: &'a MetricsQuestion,
+    who: &'a WhoIsWho,
     rows_read: i64,
 }
 
 impl Asking<'_> {
     /// Which groups there are, and of them the first.
-    async fn choose(&mut self, bounds: &[DateTime<Utc>]) -> Result<Chosen, Failure> {
+    async fn choose(&mut self, bounds: &[DateTime<Utc>], sums: &Summed) -> Result<Chosen, Failure> {
         let question = self.question;
         if question.keys.is_empty() {
             return Ok(Chosen {
@@ -219,7 +274,7 @@ impl Asking<'_> {
         }
         let mut whole = Table::default();
         let range = [bounds[0], bounds[bounds.len() - 1]];
-        self.add(&mut whole, &range, Groups::All).await?;
+        self.add(&mut whole, &range, Groups::All, sums).await?;
         let mut top = series::in_order(question, &whole);
         let others = top.len() > question.limit;
         top.truncate(question.limit);
@@ -231,6 +286,7 @@ impl Asking<'_> {
         &mut self,
         bounds: &[DateTime<Utc>],
         chosen: &Chosen,
+        sums: &Summed,
     ) -> Result<Reading, Failure> {
         let whole = [bounds[0], bounds[bounds.len() - 1]];
         let mut reading = Reading {
@@ -244,22 +300,23 @@ impl Asking<'_> {
         };
         let others = chosen.others.then_some(Groups::Except(&chosen.top));
         for groups in std::iter::once(wanted).chain(others) {
-            self.add(&mut reading.whole, &whole, groups).await?;
+            self.add(&mut reading.whole, &whole, groups, sums).await?;
             if bounds.len() == 2 {
                 reading.buckets = reading.whole.clone();
             } else {
-                self.add(&mut reading.buckets, bounds, groups).await?;
+                self.add(&mut reading.buckets, bounds, groups, sums).await?;
             }
         }
         Ok(reading)
     }
 
-    /// Reads each subject from its source.
+    /// Reads each subject from its source; what is summed was read already.
     async fn add(
         &mut self,
         table: &mut Table,
         bounds: &[DateTime<Utc>],
         groups: Groups<'_>,
+        summed: &Summed,
     ) -> Result<(), Failure> {
         let question = self.question;
         let limit = if bounds.len() == 2 {
@@ -269,6 +326,10 @@ impl Asking<'_> {
         };
         let subjects: BTreeSet<Subject> = question.subjects().collect();
         for subject in subjects {
+            if let Some(sums) = summed.of(subject, groups) {
+                sums.fill(table, subject, groups, bounds.len() > 2, &summed.aliases);
+                continue;
+            }
             let is_one = matches!(groups, Groups::Except(_));
             let source = plan::source(question, subject, bounds, is_one);
             let cut = Cut {
@@ -284,13 +345,7 @@ impl Asking<'_> {
             };
             let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
             if rows.len() > limit as usize {
-                let detail = format!(
-                    "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
-                );
-                return Err(Failure::Problem(Problem::with(
-                    Code::TooManyBuckets,
-                    detail,
-                )));
+                return Err(too_many_groups(limit));
             }
             for row in rows {
                 self.rows_read += row.rows_read;
@@ -304,4 +359,11 @@ impl Asking<'_> {
         }
         Ok(())
     }
+}
+
+fn too_many_groups(limit: u32) -> Failure {
+    let detail = format!(
+        "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
+    );
+    Failure::Problem(Problem::with(Code::TooManyBuckets, detail))
 }

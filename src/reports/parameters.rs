@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::MAX_STALENESS;
+use crate::domain::condition::Key;
 use crate::domain::event::EventType;
+use crate::domain::measure::Dimension;
 use crate::domain::money::Currency;
 use crate::error::{Code, Problem};
 
@@ -28,6 +30,22 @@ pub fn zone(name: Option<&str>, tenants: Tz) -> Result<Tz, Problem> {
 pub fn currency(code: Option<&str>, tenants: Currency) -> Result<Currency, Problem> {
     let parse = |code| Currency::from_code(code).ok_or(Code::InvalidCurrency.into());
     code.map_or(Ok(tenants), parse)
+}
+
+/// What groups are told apart by; of a category, so many names of its path.
+///
+/// # Errors
+/// [`Code::InvalidMetrics`] of a level below the first.
+pub fn keys(dimensions: Vec<Dimension>, level: Option<i32>) -> Result<Vec<Key>, Problem> {
+    if level.is_some_and(|level| level < 1) {
+        let detail = "`categoryLevel` is 1 or more.";
+        return Err(Problem::with(Code::InvalidMetrics, detail));
+    }
+    let key = |dimension| Key {
+        dimension,
+        level: level.filter(|_| dimension == Dimension::Category),
+    };
+    Ok(dimensions.into_iter().map(key).collect())
 }
 
 /// How old an answer may be.

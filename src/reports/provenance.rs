@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::metrics::Read;
+use super::metrics::{Read, Step};
 use crate::storage::queries::provenance::ProvenanceRow;
 
 pub use crate::cache::Cached;
@@ -13,7 +13,7 @@ pub use crate::cache::Cached;
 /// What was read for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
-    /// The rollups alone.
+    /// The rollups alone; facts of hours that are not summed up yet.
     Rollup,
     /// The rollups, and for distinct counts the days on which users did something.
     RollupAndUserDays,
@@ -27,10 +27,14 @@ pub enum Source {
 
 impl Source {
     /// What was read, of several sources; the largest names them.
-    pub(super) fn of(sources: impl Iterator<Item = Read>) -> Self {
+    pub(super) fn of(plan: &[Step]) -> Self {
         let (mut rollup, mut days, mut raw) = (false, false, false);
-        for source in sources {
-            match source {
+        for step in plan {
+            if step.summed {
+                rollup = true;
+                continue;
+            }
+            match step.source {
                 Read::Sales(..) | Read::Traffic(_) => rollup = true,
                 Read::UserDays => days = true,
                 Read::Facts => raw = true,
@@ -102,10 +106,7 @@ impl Provenance {
     }
 
     /// The same of so many rows.
-    pub(super) fn of_rows(self, rows: usize) -> Self {
-        Self {
-            rows_read: i64::try_from(rows).unwrap_or(i64::MAX),
-            ..self
-        }
+    pub(super) fn of_rows(self, rows_read: i64) -> Self {
+        Self { rows_read, ..self }
     }
 }

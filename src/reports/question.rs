@@ -28,6 +28,9 @@ pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
     /// Who asks.
     fn tenant(&self) -> TenantId;
 
+    /// Whether it can be answered.
+    fn check(&self) -> Result<(), Problem>;
+
     /// What the answer is made of; nothing if it is not worth keeping.
     fn depends_on(&self) -> Option<DependsOn>;
 
@@ -40,6 +43,7 @@ pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
     /// when a replica fails, the primary is asked.
     fn answer(
         &self,
+        reports: &Reports,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
@@ -67,6 +71,12 @@ impl From<StorageError> for Failure {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 impl From<Code> for Failure {
     fn from(code: Code) -> Self {
         Self::Problem(code.into())
@@ -90,6 +100,7 @@ impl Reports {
         max_staleness: Duration,
     ) -> Result<Q::Answer, Problem> {
         let Some(depends_on) = question.depends_on().filter(|_| self.cache.is_on()) else {
+            question.check()?;
             let (answer, _) = self.ask_database(question, max_staleness, false).await?;
             return Ok(self.found(answer, None, max_staleness));
         };
@@ -154,13 +165,33 @@ impl Reports {
         numbered: bool,
     ) -> Result<(Q::Answer, i64), Problem> {
         let (snapshot, served) = self.snapshot_within(max_staleness).await?;
-        match answer(question, snapshot, served, numbered).await {
+        match self.answer(question, snapshot, served, numbered).await {
             Err(Failure::Storage(error)) if self.db.falls_back(served, &error) => {
                 let (snapshot, served) = self.snapshot_within(Duration::ZERO).await?;
-                Ok(answer(question, snapshot, served, numbered).await?)
+                Ok(self.answer(question, snapshot, served, numbered).await?)
             }
             answer => Ok(answer?),
         }
+    }
+
+    async fn answer<Q: Question>(
+        &self,
+        question: &Q,
+        snapshot: Snapshot,
+        served: Served,
+        numbered: bool,
+    ) -> Result<(Q::Answer, i64), Failure> {
+        let begun = Instant::now();
+        let number = if numbered {
+            changes::last(&*snapshot).await?
+        } else {
+            0
+        };
+        let mut answer = question.answer(self, &snapshot, served.as_of).await?;
+        let took = begun.elapsed().as_millis();
+        answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
+        snapshot.commit().await?;
+        Ok((answer, number))
     }
 
     async fn snapshot_within(
@@ -170,25 +201,6 @@ impl Reports {
         let now = self.clock.now();
         self.db.snapshot_within(max_staleness, now).await
     }
-}
-
-async fn answer<Q: Question>(
-    question: &Q,
-    snapshot: Snapshot,
-    served: Served,
-    numbered: bool,
-) -> Result<(Q::Answer, i64), Failure> {
-    let begun = Instant::now();
-    let number = if numbered {
-        changes::last(&*snapshot).await?
-    } else {
-        0
-    };
-    let mut answer = question.answer(&snapshot, served.as_of).await?;
-    let took = begun.elapsed().as_millis();
-    answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
-    snapshot.commit().await?;
-    Ok((answer, number))
 }
 
 /// A question on its way through what is kept.
@@ -233,6 +245,7 @@ impl<Q: Question> Source for Asking<'_, Q> {
         let Self {
             reports, question, ..
         } = self;
+        question.check()?;
         let asked = reports.ask_database(*question, self.max_staleness, true);
         let (mut answer, number) = Box::pin(asked).await?;
         let as_of = answer.provenance().as_of;

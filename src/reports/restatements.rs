@@ -3,7 +3,6 @@
 //! A minute is closed five minutes after an event in it. What comes after that still lands in its
 //! minute, and is summed there on its own too: so an answer can say what the numbers were before.
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -108,29 +107,18 @@ impl Reports {
         &self,
         question: &RestatementsQuestion,
     ) -> Result<RestatementsAnswer, Problem> {
-        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked {
-            question: RestatementsQuestion {
-                max_staleness: Duration::ZERO,
-                ..question.clone()
-            },
-            bounds,
+        let asked = RestatementsQuestion {
+            max_staleness: Duration::ZERO,
+            ..question.clone()
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
-/// The question with the bounds of its buckets.
-#[derive(Clone)]
-struct Asked {
-    question: RestatementsQuestion,
-    bounds: Vec<DateTime<Utc>>,
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The bounds follow from it.
-        self.question.fmt(out)
+impl RestatementsQuestion {
+    /// Where buckets begin, and where the last one ends.
+    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
+        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
     }
 }
 
@@ -140,35 +128,40 @@ impl Answer for RestatementsAnswer {
     }
 }
 
-impl Question for Asked {
+impl Question for RestatementsQuestion {
     const KIND: &'static str = "restatements";
     type Answer = RestatementsAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.question.tenant
+        self.tenant
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.bounds().map(drop)
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        Some(DependsOn::range(self.question.range))
+        Some(DependsOn::range(self.range))
     }
 
     async fn answer(
         &self,
+        _: &Reports,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<RestatementsAnswer, Failure> {
-        let Self { question, bounds } = self;
-        let RestatementsQuestion {
+        let bounds = &self.bounds()?;
+        let Self {
             tenant,
             range,
             zone,
             currency,
             bots,
             ..
-        } = *question;
+        } = *self;
         let db = &**snapshot;
         let rows = restatements(db, tenant, currency, bounds, bots).await?;
-        let read = rows.len();
+        let read = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         let row = provenance(db, tenant, range, None, bots).await?;
         Ok(RestatementsAnswer {
             currency,

@@ -1,38 +1,94 @@
-//! What was sold and paid back, over time and by group.
+//! What was sold and paid back, over time and by group: a short form of [`metrics`](super::metrics).
 //!
-//! Orders, units, revenue and refunds come from the minute rollup. Buyers are a distinct count: they are
+//! Orders, units, revenue and refunds come from the rollups. Buyers are a distinct count: they are
 //! counted over the purchases, and only when they are asked for.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::provenance::{Provenance, Source};
+use super::metrics::{Cell, MetricsQuestion, WhoIsWho, cells, provenance_of};
+use super::provenance::Provenance;
 use super::question::{Answer, Failure, Question};
-use super::{Reports, bucket_index, minor_units};
+use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
-use crate::domain::event::{PURCHASE, REFUND};
+use crate::domain::condition::Key;
+use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::{Currency, mean_amount};
-use crate::domain::tenant::TenantId;
+use crate::domain::number::Number;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
-use crate::storage::entity::sales_minute::Grain;
-use crate::storage::queries::buyers::{BuyersRow, buyers};
-use crate::storage::queries::provenance::provenance;
-use crate::storage::queries::sales::{SalesRow, sales};
 
-pub use crate::storage::queries::sales::{SalesGroup, SalesGroups};
+/// What is measured, in the order of [`SalesMeasures::of`]; buyers come last, if at all.
+const MEASURES: [Measure; 4] = [
+    Measure::Revenue,
+    Measure::Refunds,
+    Measure::Orders,
+    Measure::Units,
+];
+
+/// What sales can be told apart by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "a set of four")]
+pub struct SalesGroups {
+    /// By the products' category.
+    pub category: bool,
+    /// By the orders' region.
+    pub region: bool,
+    /// By the orders' channel.
+    pub channel: bool,
+    /// By product.
+    pub product: bool,
+}
+
+impl SalesGroups {
+    fn keys(self) -> Vec<Key> {
+        let all = [
+            (self.category, Dimension::Category),
+            (self.region, Dimension::Region),
+            (self.channel, Dimension::Channel),
+            (self.product, Dimension::Product),
+        ];
+        let wanted = all.into_iter().filter(|(wanted, _)| *wanted);
+        wanted.map(|(_, dimension)| dimension.into()).collect()
+    }
+}
+
+/// The words of a group; one that was not asked for is `None`, one that is absent is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SalesGroup {
+    /// As it was when the orders were stored.
+    pub category: Option<String>,
+    /// Of the orders.
+    pub region: Option<String>,
+    /// Of the orders.
+    pub channel: Option<String>,
+    /// The shop's id.
+    pub product_id: Option<String>,
+}
+
+impl SalesGroup {
+    fn of(groups: SalesGroups, values: Vec<String>) -> Self {
+        let mut values = values.into_iter();
+        let mut next = |wanted: bool| wanted.then(|| values.next()).flatten();
+        Self {
+            category: next(groups.category),
+            region: next(groups.region),
+            channel: next(groups.channel),
+            product_id: next(groups.product),
+        }
+    }
+}
 
 /// The question.
 #[derive(Clone, Debug)]
 pub struct SalesQuestion {
     /// Whose sales.
-    pub tenant: TenantId,
+    pub shop: Sender,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
@@ -69,6 +125,18 @@ pub struct SalesMeasures {
 }
 
 impl SalesMeasures {
+    /// Of what was measured: [`MEASURES`], and buyers if they are `counted`.
+    fn of(values: &[Option<Number>], counted: bool) -> Self {
+        let number = |n: usize| values.get(n).copied().flatten();
+        Self {
+            revenue: number(0).map_or(0, Number::unscaled),
+            refunds: number(1).map_or(0, Number::unscaled),
+            orders: whole(number(2)),
+            units: whole(number(3)),
+            buyers: counted.then(|| whole(number(4))),
+        }
+    }
+
     /// Revenue without refunds: below zero where more was paid back than paid.
     #[must_use]
     pub fn net_revenue(&self) -> i128 {
@@ -119,30 +187,19 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
-        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked {
-            question: SalesQuestion {
-                max_staleness: Duration::ZERO,
-                ..question.clone()
-            },
-            bounds,
+        let asked = SalesQuestion {
+            max_staleness: Duration::ZERO,
+            ..question.clone()
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-#[derive(Clone)]
-struct Asked {
-    question: SalesQuestion,
+struct Asked<'a> {
+    question: &'a SalesQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The bounds follow from it.
-        self.question.fmt(out)
-    }
 }
 
 impl Answer for SalesAnswer {
@@ -151,19 +208,21 @@ impl Answer for SalesAnswer {
     }
 }
 
-impl Question for Asked {
+impl Question for SalesQuestion {
     const KIND: &'static str = "sales";
     type Answer = SalesAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.question.tenant
+        self.shop.tenant
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.bounds().map(drop)
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let question = &self.question;
-        let depends_on = DependsOn::range(question.range);
-        let counts = question.buyers_per_bucket || question.buyers_in_total;
-        Some(if counts {
+        let depends_on = DependsOn::range(self.range);
+        Some(if self.buyers_per_bucket || self.buyers_in_total {
             depends_on.and_who()
         } else {
             depends_on
@@ -172,116 +231,109 @@ impl Question for Asked {
 
     async fn answer(
         &self,
+        reports: &Reports,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<SalesAnswer, Failure> {
-        let Self { question, bounds } = self;
-        let SalesQuestion {
-            tenant,
-            range,
-            currency,
-            groups,
-            bots,
-            ..
-        } = *question;
-        let whole = [range.from, range.to];
-        let db = &**snapshot;
+        let asked = Asked {
+            question: self,
+            who: &reports.who,
+            bounds: self.bounds()?,
+        };
+        asked.answer(snapshot, as_of).await
+    }
+}
 
-        let limit = i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX);
-        let rows = sales(db, tenant, bounds, groups, bots, limit + 1).await?;
-        if rows.len() > MAX_BUCKETS {
+impl Asked<'_> {
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<SalesAnswer, Failure> {
+        let Self {
+            question,
+            who,
+            bounds,
+        } = self;
+        let (currency, groups) = (question.currency, question.groups);
+        let told = cells(&question.told_apart(), bounds, snapshot, who).await?;
+        if told.all.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
-        // Orders add up over buckets and regions, but not over the products of one order.
-        let ungrouped = match groups.grain() {
-            Grain::Order => None,
-            _ => Some(sales(db, tenant, &whole, SalesGroups::default(), bots, limit).await?),
-        };
-        let mut read = rows.len() + ungrouped.as_ref().map_or(0, Vec::len);
-        let total_rows = ungrouped.as_deref().unwrap_or(&rows);
-        let (own, others): (Vec<&SalesRow>, Vec<&SalesRow>) = total_rows
-            .iter()
-            .partition(|row| row.currency == currency.code());
-        let mut totals = sum(own);
-        let others: BTreeSet<String> = others.iter().map(|row| row.currency.clone()).collect();
-        if question.buyers_in_total {
-            let counted =
-                buyers(db, tenant, currency, &whole, SalesGroups::default(), bots).await?;
-            read += counted.len();
-            totals.buyers = Some(counted.first().map_or(0, |row| row.buyers));
+        // Neither orders nor buyers add up over buckets and groups.
+        let whole_range = [question.range.from, question.range.to];
+        let totals = question.by_currency();
+        let by_currency = cells(&totals, &whole_range, snapshot, who).await?;
+        let rows_read = told.rows_read + by_currency.rows_read;
+        let plan: Vec<_> = told.plan.into_iter().chain(by_currency.plan).collect();
+        let (own, others): (Vec<Cell>, Vec<Cell>) = by_currency
+            .all
+            .into_iter()
+            .partition(|cell| cell.group == [currency.code()]);
+        let own = own.first().map_or(&[][..], |cell| &cell.values);
+        let mut buckets: Vec<SalesBucket> = Vec::new();
+        if groups == SalesGroups::default() {
+            let empty = |n: usize| self.bucket(n, Vec::new(), &[]);
+            buckets.extend((0..bounds.len() - 1).map(empty));
         }
-
-        let mut buckets = in_buckets(rows, bounds, question);
-        if question.buyers_per_bucket {
-            let counted = buyers(db, tenant, currency, bounds, groups, bots).await?;
-            read += counted.len();
-            add_buyers(&mut buckets, counted, bounds);
+        for cell in told.all {
+            let bucket = self.bucket(cell.bucket, cell.group, &cell.values);
+            match buckets.get_mut(cell.bucket) {
+                Some(empty) if groups == SalesGroups::default() => *empty = bucket,
+                _ => buckets.push(bucket),
+            }
         }
-        let row = provenance(db, tenant, range, Some(&[PURCHASE, REFUND]), bots).await?;
-        let source = if question.buyers_in_total || question.buyers_per_bucket {
-            Source::RollupAndRaw
-        } else {
-            Source::Rollup
-        };
+        let provenance = provenance_of(&totals, &plan, snapshot, as_of).await?;
         Ok(SalesAnswer {
             currency,
             zone: question.zone,
             buckets,
-            totals,
-            other_currencies: others.into_iter().collect(),
-            provenance: Provenance::exact(as_of, source, &row).of_rows(read),
+            totals: SalesMeasures::of(own, question.buyers_in_total),
+            other_currencies: others.into_iter().flat_map(|cell| cell.group).collect(),
+            provenance: provenance.of_rows(rows_read),
         })
     }
-}
 
-fn sum<'a>(rows: impl IntoIterator<Item = &'a SalesRow>) -> SalesMeasures {
-    rows.into_iter()
-        .fold(SalesMeasures::default(), |sum, row| SalesMeasures {
-            revenue: sum.revenue + minor_units(&row.revenue),
-            refunds: sum.refunds + minor_units(&row.refunds),
-            orders: sum.orders + row.orders,
-            units: sum.units + row.units,
-            buyers: None,
-        })
-}
-
-/// The rows of the wanted currency as buckets; without groups, the empty ones too.
-fn in_buckets(
-    rows: Vec<SalesRow>,
-    bounds: &[DateTime<Utc>],
-    question: &SalesQuestion,
-) -> Vec<SalesBucket> {
-    let empty = |n: usize| SalesBucket {
-        start: bounds[n],
-        end: bounds[n + 1],
-        group: SalesGroup::default(),
-        measures: SalesMeasures::default(),
-    };
-    let rows = rows
-        .into_iter()
-        .filter(|row| row.currency == question.currency.code());
-    if question.groups == SalesGroups::default() {
-        let mut buckets: Vec<SalesBucket> = (0..bounds.len() - 1).map(empty).collect();
-        for row in rows {
-            buckets[bucket_index(row.bucket)].measures = sum([&row]);
+    fn bucket(&self, n: usize, group: Vec<String>, values: &[Option<Number>]) -> SalesBucket {
+        SalesBucket {
+            start: self.bounds[n],
+            end: self.bounds[n + 1],
+            group: SalesGroup::of(self.question.groups, group),
+            measures: SalesMeasures::of(values, self.question.buyers_per_bucket),
         }
-        return buckets;
     }
-    let bucket = |row: SalesRow| SalesBucket {
-        measures: sum([&row]),
-        group: row.group,
-        ..empty(bucket_index(row.bucket))
-    };
-    rows.map(bucket).collect()
 }
 
-fn add_buyers(buckets: &mut [SalesBucket], counted: Vec<BuyersRow>, bounds: &[DateTime<Utc>]) {
-    let mut counts: HashMap<(DateTime<Utc>, SalesGroup), i64> = counted
-        .into_iter()
-        .map(|row| ((bounds[bucket_index(row.bucket)], row.group), row.buyers))
-        .collect();
-    for bucket in buckets {
-        let key = (bucket.start, bucket.group.clone());
-        bucket.measures.buyers = Some(counts.remove(&key).unwrap_or(0));
+impl SalesQuestion {
+    /// Where buckets begin, and where the last one ends.
+    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
+        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
+    }
+
+    fn measures(buyers: bool) -> Vec<Measure> {
+        let buyers = buyers.then_some(Measure::Buyers);
+        MEASURES.into_iter().chain(buyers).collect()
+    }
+
+    /// What is asked of each bucket and group.
+    fn told_apart(&self) -> MetricsQuestion {
+        let measures = Self::measures(self.buyers_per_bucket);
+        MetricsQuestion {
+            keys: self.groups.keys(),
+            currency: self.currency,
+            buyers_by_currency: true,
+            bots: self.bots,
+            ..MetricsQuestion::plain(&self.shop, measures, self.range)
+        }
+    }
+
+    /// What is asked of each currency.
+    fn by_currency(&self) -> MetricsQuestion {
+        let measures = Self::measures(self.buyers_in_total);
+        MetricsQuestion {
+            keys: vec![Dimension::Currency.into()],
+            bots: self.bots,
+            ..MetricsQuestion::plain(&self.shop, measures, self.range)
+        }
     }
 }

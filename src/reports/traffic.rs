@@ -1,37 +1,37 @@
-//! What happened: events by type, pageviews, and how many users there were.
+//! What happened: events by type, pageviews, and how many users there were; a short form of
+//! [`metrics`](super::metrics).
 
-use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::provenance::{Provenance, Source};
+use super::metrics::{Cells, MetricsQuestion, WhoIsWho, cells, provenance_of};
+use super::provenance::Provenance;
 use super::question::{Answer, Failure, Question};
-use super::{Reports, bucket_index};
+use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
-use crate::domain::tenant::TenantId;
+use crate::domain::measure::{Dimension, Measure};
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
-use crate::storage::queries::provenance::provenance;
-use crate::storage::queries::traffic::traffic;
-use crate::storage::queries::visitors::{Span, visitors};
+
+/// How many rows an answer may have: a bucket has one for each type.
+const MAX_ROWS: usize = 10 * MAX_BUCKETS;
 
 /// The question.
 #[derive(Clone, Debug)]
 pub struct TrafficQuestion {
     /// Whose traffic.
-    pub tenant: TenantId,
+    pub shop: Sender,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
     pub granularity: Granularity,
     /// Of whose days and hours.
     pub zone: Tz,
-    /// The tenant's zone: of whole days in it there are rows of who was there.
-    pub tenant_zone: Tz,
     /// Whether to count what bots did.
     pub bots: bool,
     /// Whether to count the users of each bucket.
@@ -101,30 +101,19 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
-        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked {
-            question: TrafficQuestion {
-                max_staleness: Duration::ZERO,
-                ..question.clone()
-            },
-            bounds,
+        let asked = TrafficQuestion {
+            max_staleness: Duration::ZERO,
+            ..question.clone()
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-#[derive(Clone)]
-struct Asked {
-    question: TrafficQuestion,
+struct Asked<'a> {
+    question: &'a TrafficQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The bounds follow from it.
-        self.question.fmt(out)
-    }
 }
 
 impl Answer for TrafficAnswer {
@@ -133,19 +122,21 @@ impl Answer for TrafficAnswer {
     }
 }
 
-impl Question for Asked {
+impl Question for TrafficQuestion {
     const KIND: &'static str = "traffic";
     type Answer = TrafficAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.question.tenant
+        self.shop.tenant
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.bounds().map(drop)
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let question = &self.question;
-        let depends_on = DependsOn::range(question.range);
-        let counts = question.users_per_bucket || question.users_in_total;
-        Some(if counts {
+        let depends_on = DependsOn::range(self.range);
+        Some(if self.users_per_bucket || self.users_in_total {
             depends_on.and_who()
         } else {
             depends_on
@@ -154,33 +145,39 @@ impl Question for Asked {
 
     async fn answer(
         &self,
+        reports: &Reports,
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<TrafficAnswer, Failure> {
-        let Self { question, bounds } = self;
-        let TrafficQuestion {
-            tenant,
-            range,
-            zone,
-            bots,
-            ..
-        } = *question;
-        let db = &**snapshot;
-        // A bucket has a row for each type.
-        let limit = 10 * MAX_BUCKETS;
-        let rows = traffic(
-            db,
-            tenant,
+        let asked = Asked {
+            question: self,
+            who: &reports.who,
+            bounds: self.bounds()?,
+        };
+        asked.answer(snapshot, as_of).await
+    }
+}
+
+impl Asked<'_> {
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        as_of: DateTime<Utc>,
+    ) -> Result<TrafficAnswer, Failure> {
+        let Self {
+            question,
+            who,
             bounds,
-            bots,
-            i64::try_from(limit).unwrap_or(i64::MAX) + 1,
-        )
-        .await?;
-        if rows.len() > limit {
+        } = self;
+        let by_type = MetricsQuestion {
+            keys: vec![Dimension::EventType.into()],
+            ..question.plain(vec![Measure::Events, Measure::Pageviews])
+        };
+        let mut read = cells(&by_type, bounds, snapshot, who).await?;
+        let rows = std::mem::take(&mut read.all);
+        if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
         }
-
-        let mut read = rows.len();
         let empty = |edges: &[DateTime<Utc>]| TrafficBucket {
             start: edges[0],
             end: edges[1],
@@ -189,45 +186,62 @@ impl Question for Asked {
         let mut buckets: Vec<TrafficBucket> = bounds.windows(2).map(empty).collect();
         let mut totals = TrafficMeasures::default();
         for row in rows {
-            let bucket = &mut buckets[bucket_index(row.bucket)].measures;
-            bucket.add(&row.event_type, row.events, row.pageviews);
-            totals.add(&row.event_type, row.events, row.pageviews);
+            let (events, pageviews) = (whole(row.values[0]), whole(row.values[1]));
+            let bucket = &mut buckets[row.bucket].measures;
+            bucket.add(&row.group[0], events, pageviews);
+            totals.add(&row.group[0], events, pageviews);
         }
-        let mut source = Source::Rollup;
         if question.users_in_total {
-            let whole = [range.from, range.to];
-            let span = Span::of(&whole, question.tenant_zone);
-            let counted = visitors(db, tenant, &span, bots).await?;
-            read += counted.len();
-            totals.users = Some(counted.first().map_or(0, |row| row.users));
-            source = source_of(&span);
+            let range = [question.range.from, question.range.to];
+            let users = self.users(&range, snapshot, &mut read).await?;
+            totals.users = Some(users.first().map_or(0, |(_, users)| *users));
         }
         if question.users_per_bucket {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            let span = Span::of(bounds, question.tenant_zone);
-            let counted = visitors(db, tenant, &span, bots).await?;
-            read += counted.len();
-            for row in counted {
-                buckets[bucket_index(row.bucket)].measures.users = Some(row.users);
+            for (bucket, users) in self.users(bounds, snapshot, &mut read).await? {
+                buckets[bucket].measures.users = Some(users);
             }
-            // Where all buckets are whole days, so is the range.
-            source = source_of(&span);
         }
-        let row = provenance(db, tenant, range, None, bots).await?;
+        let provenance = provenance_of(&by_type, &read.plan, snapshot, as_of).await?;
         Ok(TrafficAnswer {
-            zone,
+            zone: question.zone,
             buckets,
             totals,
-            provenance: Provenance::exact(as_of, source, &row).of_rows(read),
+            provenance: provenance.of_rows(read.rows_read),
         })
+    }
+
+    /// How many users there were in which buckets.
+    async fn users(
+        &self,
+        bounds: &[DateTime<Utc>],
+        snapshot: &Snapshot,
+        read: &mut Cells,
+    ) -> Result<Vec<(usize, i64)>, Failure> {
+        let users = self.question.plain(vec![Measure::Users]);
+        let counted = cells(&users, bounds, snapshot, self.who).await?;
+        read.plan.extend(counted.plan);
+        read.rows_read += counted.rows_read;
+        let users = counted
+            .all
+            .iter()
+            .map(|cell| (cell.bucket, whole(cell.values[0])));
+        Ok(users.collect())
     }
 }
 
-fn source_of(span: &Span<'_>) -> Source {
-    match span {
-        Span::Days(_) => Source::RollupAndUserDays,
-        Span::Instants(_) => Source::RollupAndRaw,
+impl TrafficQuestion {
+    /// Where buckets begin, and where the last one ends.
+    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
+        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
+    }
+
+    fn plain(&self, measures: Vec<Measure>) -> MetricsQuestion {
+        MetricsQuestion {
+            bots: self.bots,
+            ..MetricsQuestion::plain(&self.shop, measures, self.range)
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The questions: one file each, named after the question it answers.
 
-pub mod buyers;
 pub mod changes;
 pub mod event_schemas;
 pub mod identity;
@@ -17,7 +16,5 @@ pub mod records;
 pub mod related;
 pub mod replication;
 pub mod restatements;
-pub mod sales;
-pub mod traffic;
-pub mod visitors;
+pub mod summaries;
 pub mod watermark;

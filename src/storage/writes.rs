@@ -29,6 +29,7 @@ pub mod keys;
 pub mod products;
 pub mod quarantine;
 mod rollups;
+pub mod summaries;
 pub mod tenants;
 mod user_days;
 mod users;
@@ -334,8 +335,7 @@ async fn attempt(
             transaction.rollback().await?;
             return Ok(Attempt::Classified);
         }
-        let changed = changes::of(&accepted, &joined.tenants);
-        changes::mark(&mut transaction, segment.change, &changed).await?;
+        changes::mark(&mut transaction, segment.change, &accepted, &joined.ids).await?;
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }

@@ -9,9 +9,11 @@ use crate::support::{Order, TestApp, pageview};
 mod breaks;
 mod described;
 mod exports;
+mod metrics;
 mod pages;
 mod refusals;
 mod reports;
+mod top;
 
 /// March 2026.
 const MARCH: &str = "from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z";

@@ -43,7 +43,7 @@ impl SalesQueries {
     ) -> Result<Sales> {
         let identity = ctx.identity(Scope::Read)?;
         let question = SalesQuestion {
-            tenant: identity.tenant,
+            shop: identity.sender(),
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,

@@ -37,11 +37,10 @@ impl TrafficQueries {
     ) -> Result<Traffic> {
         let identity = ctx.identity(Scope::Read)?;
         let question = TrafficQuestion {
-            tenant: identity.tenant,
+            shop: identity.sender(),
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,
-            tenant_zone: identity.timezone,
             bots: include_bots,
             users_per_bucket: ctx.look_ahead().field("buckets").field("users").exists(),
             users_in_total: ctx.look_ahead().field("totals").field("users").exists(),

@@ -9,7 +9,7 @@ use super::range::shown_in;
 use crate::domain::measure;
 use crate::domain::money::{Currency, Decimal};
 use crate::domain::number::Number;
-use crate::reports::metrics::{self, Group, MetricsAnswer, MetricsQuestion, Read, RowSpan as Span};
+use crate::reports::metrics::{self, Group, MetricsAnswer, MetricsQuestion};
 
 /// What was measured.
 #[derive(SimpleObject)]
@@ -94,7 +94,9 @@ enum MetricsUnit {
 struct MetricsStep {
     /// What was counted.
     subject: MetricsSubject,
-    /// In which tables.
+    /// Whether what hours, days and months came to is read, as far as it is summed up.
+    summed: bool,
+    /// In which tables, or the rest.
     reads: &'static str,
     /// Whether they are read once more for the whole range.
     twice: bool,
@@ -122,7 +124,7 @@ enum MetricsSubject {
     Sessions,
 }
 
-fn shown(number: Option<Number>) -> Option<Decimal> {
+pub(super) fn shown(number: Option<Number>) -> Option<Decimal> {
     number.map(|number| Decimal(number.to_string()))
 }
 
@@ -175,20 +177,10 @@ impl MetricsSeries {
 
 impl From<metrics::Step> for MetricsStep {
     fn from(step: metrics::Step) -> Self {
-        let of_lines = "purchase, refund";
         Self {
             subject: step.subject.into(),
-            reads: match (step.source, step.subject) {
-                (Read::Sales(_, Span::Minute), _) => "sales_minute",
-                (Read::Sales(_, Span::Quarter), _) => "sales_quarter",
-                (Read::Traffic(Span::Minute), _) => "traffic_minute",
-                (Read::Traffic(Span::Quarter), _) => "traffic_quarter",
-                (Read::UserDays, _) => "user_day",
-                (Read::Facts, measure::Subject::Lines | measure::Subject::Buyers) => of_lines,
-                (Read::Facts, measure::Subject::NewBuyers) => "purchase, user_day",
-                (Read::Facts, measure::Subject::NewUsers) => "event, user_day",
-                (Read::Facts, _) => "event",
-            },
+            summed: step.summed,
+            reads: step.reads(),
             twice: step.whole,
         }
     }

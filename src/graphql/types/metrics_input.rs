@@ -5,16 +5,12 @@ use async_graphql::{Enum, InputObject, OneofObject};
 use super::metrics_filter::MetricsFilter;
 use super::range::{Granularity, TimeRangeInput};
 use crate::access::Identity;
-use crate::domain::condition::Key;
 use crate::domain::measure;
-use crate::domain::money::Currency;
 use crate::error::{Code, Problem};
 use crate::reports::Reports;
-use crate::reports::metrics::{self, MetricsQuestion, Span};
-use crate::reports::parameters::{staleness, zone};
+use crate::reports::metrics::{self, LIMIT, MetricsQuestion, Span};
+use crate::reports::parameters::{currency, keys, staleness, zone};
 
-/// How many groups an answer has unless it is asked for more.
-const DEFAULT_LIMIT: i32 = 50;
 /// A number that can be asked for.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "measure::Measure")]
@@ -231,7 +227,7 @@ pub(in crate::graphql) struct MetricsInput {
     /// Which groups come first: those with the most of the first measure, if absent.
     order_by: Option<MetricsOrder>,
     /// How many groups, from 1 to 1,000; all others are one together.
-    #[graphql(default_with = "DEFAULT_LIMIT")]
+    #[graphql(default_with = "i32::from(LIMIT)")]
     limit: i32,
     /// ISO 4217; the tenant's if absent. Orders in others are left out, unless `CURRENCY` tells
     /// them apart.
@@ -256,31 +252,15 @@ impl MetricsInput {
     ) -> Result<MetricsQuestion, Problem> {
         let zone = zone(self.timezone.as_deref(), identity.timezone)?;
         let week_start = self.week_start.into();
-        let currency = self.currency.as_deref().map(|code| {
-            Currency::from_code(code).ok_or_else(|| Problem::from(Code::InvalidCurrency))
-        });
-        let currency = currency.transpose()?;
-        let level = self.category_level;
-        let key = |dimension: Dimension| Key {
-            dimension: dimension.into(),
-            level: level.filter(|_| dimension == Dimension::Category),
-        };
-        if level.is_some_and(|level| level < 1) {
-            let detail = "`categoryLevel` is 1 or more.";
-            return Err(Problem::with(Code::InvalidMetrics, detail));
-        }
+        let named = self.currency.is_some();
         let span = self.range.try_into()?;
         let count = |number: i32| usize::try_from(number).unwrap_or(0);
+        let measures = self.measures.into_iter().map(Into::into).collect();
+        let dimensions = self.dimensions.into_iter().map(Into::into).collect();
+        let range = reports.range(span, week_start, zone)?;
         Ok(MetricsQuestion {
-            tenant: identity.tenant,
-            tenant_zone: identity.timezone,
-            measures: self.measures.into_iter().map(Into::into).collect(),
-            keys: self.dimensions.into_iter().map(key).collect(),
-            range: reports.range(span, week_start, zone)?,
-            to_date: match span {
-                Span::ToDate(unit) => Some(unit),
-                _ => None,
-            },
+            keys: keys(dimensions, self.category_level)?,
+            to_date: span.to_date(),
             granularity: self.granularity.into(),
             week_start,
             zone,
@@ -296,11 +276,12 @@ impl MetricsInput {
                 descending: order.descending,
             }),
             limit: count(self.limit),
-            currency: currency.unwrap_or(identity.currency),
-            buyers_by_currency: currency.is_some(),
+            currency: currency(self.currency.as_deref(), identity.currency)?,
+            buyers_by_currency: named,
             bots: self.include_bots,
             max_staleness: staleness(self.max_staleness)?,
             explain: self.explain,
+            ..MetricsQuestion::plain(&identity.sender(), measures, range)
         })
     }
 }

@@ -9,10 +9,10 @@ use crate::reports::provenance;
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "provenance::Cached")]
 pub(in crate::graphql) enum Cached {
-    /// In this process: nothing that it is made of has changed since `asOf`.
+    /// In this process: nothing that it is made of had changed since `asOf` when it was last looked,
+    /// which was after the question, or no longer before it than `maxStaleness`.
     HitProcess,
-    /// In Redis, where another process of this server has put it: nothing that it is made of has
-    /// changed since `asOf`.
+    /// In Redis, where another process has put it; the same holds.
     HitShared,
     /// It is no longer true, but was true no longer ago than `maxStaleness` allows. The next one is
     /// being made.

@@ -20,7 +20,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use lines::{End, Last, Line, push};
+pub(super) use lines::push;
+use lines::{End, Last, Line};
 
 use super::Reader;
 use super::format::Format;

@@ -1,4 +1,5 @@
-//! In which format a list is answered: what `format` says, or else what `Accept` prefers.
+//! In which format a list, or a report of rows, is answered: what `format` says, or else what
+//! `Accept` prefers.
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;

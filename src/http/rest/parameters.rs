@@ -89,7 +89,7 @@ pub(super) fn maybe_instant<'de, D: Deserializer<'de>>(
     instant(from).map(Some)
 }
 
-fn read_instant(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn read_instant(text: &str) -> Option<DateTime<Utc>> {
     let read = |text: &str| DateTime::<FixedOffset>::parse_from_rfc3339(text).ok();
     let escaped = || {
         let (before, offset) = text.rsplit_once(' ')?;
@@ -130,7 +130,7 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(move |_| !empty)
 }
 
-fn read_word<T: DeserializeOwned, E: Error>(text: &str) -> Result<T, E> {
+pub(super) fn read_word<T: DeserializeOwned, E: Error>(text: &str) -> Result<T, E> {
     let text = text.to_ascii_uppercase();
     T::deserialize(IntoDeserializer::<E>::into_deserializer(text))
 }

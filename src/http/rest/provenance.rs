@@ -56,6 +56,11 @@ pub(in crate::http) struct Provenance {
 }
 
 impl Provenance {
+    /// Whether the answer is the same byte by byte until it changes.
+    pub(super) fn is_kept(&self) -> bool {
+        self.found.cached != provenance::Cached::Bypass
+    }
+
     /// Leaves the numbers alone.
     pub(super) fn forget_when(&mut self) {
         self.as_of = DateTime::UNIX_EPOCH;

@@ -166,7 +166,7 @@ pub(in crate::http) async fn sales(
 ) -> Result<Response<Body>, Problem> {
     let buyers = asked.include.contains(&SalesInclude::Buyers);
     let question = SalesQuestion {
-        tenant: identity.tenant,
+        shop: identity.sender(),
         range: TimeRange::new(asked.from, asked.to)?,
         granularity: asked
             .granularity

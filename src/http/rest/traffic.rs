@@ -124,13 +124,12 @@ pub(in crate::http) async fn traffic(
 ) -> Result<Response<Body>, Problem> {
     let users = asked.include.contains(&TrafficInclude::Users);
     let question = TrafficQuestion {
-        tenant: identity.tenant,
+        shop: identity.sender(),
         range: TimeRange::new(asked.from, asked.to)?,
         granularity: asked
             .granularity
             .map_or(calendar::Granularity::Total, Into::into),
         zone: zone(asked.timezone.as_deref(), identity.timezone)?,
-        tenant_zone: identity.timezone,
         bots: asked.include_bots,
         max_staleness: staleness(asked.max_staleness)?,
         users_per_bucket: users,

@@ -1,4 +1,8 @@
 //! From where each subject is read: the smallest source that answers exactly.
+//!
+//! What summaries tell is read from them, and what of the range they lack from the next smallest.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,6 +11,8 @@ use super::{MetricsQuestion, Read, RowSpan};
 use crate::domain::calendar::whole_days;
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::{Dimension, Quantity, Subject};
+use crate::domain::money::Currency;
+use crate::domain::summary::{Part, qualifier};
 use crate::storage::entity::sales_minute::Grain;
 
 /// A part of a plan.
@@ -14,24 +20,115 @@ use crate::storage::entity::sales_minute::Grain;
 pub struct Step {
     /// What is read.
     pub subject: Subject,
-    /// From where.
+    /// Whether from summaries, as far as there are any.
+    pub summed: bool,
+    /// From where, or the rest.
     pub source: Read,
     /// Whether it is read a second time for the whole range: its buckets do not add up, or not all
     /// groups are told apart.
     pub whole: bool,
 }
 
-/// What is read for the buckets of a question.
-pub(super) fn plan(question: &MetricsQuestion, bounds: &[DateTime<Utc>]) -> Vec<Step> {
-    let mut subjects: Vec<Subject> = question.subjects().collect();
-    subjects.sort_unstable();
-    subjects.dedup();
+impl Step {
+    /// The tables that are read.
+    #[must_use]
+    pub const fn reads(self) -> &'static str {
+        match (self.source, self.subject) {
+            (Read::Sales(_, RowSpan::Minute), _) => "sales_minute",
+            (Read::Sales(_, RowSpan::Quarter), _) => "sales_quarter",
+            (Read::Traffic(RowSpan::Minute), _) => "traffic_minute",
+            (Read::Traffic(RowSpan::Quarter), _) => "traffic_quarter",
+            (Read::UserDays, _) => "user_day",
+            (Read::Facts, Subject::Lines | Subject::Buyers) => "purchase, refund",
+            (Read::Facts, Subject::NewBuyers) => "purchase, user_day",
+            (Read::Facts, Subject::NewUsers) => "event, user_day",
+            (Read::Facts, _) => "event",
+        }
+    }
+}
+
+/// What is read for the buckets of a question, where these subjects are read from summaries.
+pub(super) fn plan(
+    question: &MetricsQuestion,
+    bounds: &[DateTime<Utc>],
+    summed: &BTreeSet<Subject>,
+) -> Vec<Step> {
+    let subjects: BTreeSet<Subject> = question.subjects().collect();
     let step = |subject| Step {
         subject,
+        summed: summed.contains(&subject),
         source: source(question, subject, bounds, false),
-        whole: bounds.len() > 2,
+        whole: bounds.len() > 2 && !summed.contains(&subject),
     };
     subjects.into_iter().map(step).collect()
+}
+
+/// What summaries tell of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Summaries {
+    /// In which part.
+    pub(super) part: Part,
+    /// Of which cells, if of one currency.
+    pub(super) currency: Option<Currency>,
+    /// Whether its groups do not add up.
+    pub(super) apart: bool,
+}
+
+impl Summaries {
+    /// Whether a cell with these values counts.
+    pub(super) fn counts<'a>(self, value: impl Fn(Dimension) -> &'a str) -> bool {
+        let is_of = |currency: Currency| value(Dimension::Currency) == currency.code();
+        self.currency.is_none_or(is_of)
+    }
+}
+
+/// What summaries tell of a subject of this question, if they tell it: they know nothing of bots
+/// and of properties, and of one dimension at a time.
+pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<Summaries> {
+    let filter = question.filter.as_ref();
+    if question.bots || filter.is_some_and(Condition::has_properties) {
+        return None;
+    }
+    let mut mentioned: BTreeSet<Dimension> = filter
+        .map(Condition::dimensions)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    mentioned.extend(question.keys.iter().map(|key| key.dimension));
+    let currency = question.currency_of(subject);
+    let of = match subject {
+        Subject::NewUsers | Subject::NewBuyers if !mentioned.is_empty() => return None,
+        Subject::NewUsers => Subject::Users,
+        Subject::NewBuyers => Subject::Buyers,
+        Subject::Buyers if currency.is_some() => {
+            mentioned.insert(Dimension::Currency);
+            subject
+        }
+        _ => subject,
+    };
+    if let Some(qualifier) = qualifier(of) {
+        mentioned.remove(&qualifier);
+    }
+    let mut mentioned = mentioned.into_iter();
+    let part = Part {
+        subject: of,
+        dimension: mentioned.next(),
+    };
+    if mentioned.next().is_some() || Part::of(of).all(|one| one != part) {
+        return None;
+    }
+    let grain = part.dimension.map_or(Grain::Order, |one| grain(&[one]));
+    let orders = subject == Subject::Lines
+        && question.quantities().any(|one| one == Quantity::Orders)
+        && grain != Grain::Order;
+    if orders && !orders_add_up(question, grain, false) {
+        return None;
+    }
+    Some(Summaries {
+        part,
+        currency,
+        apart: orders,
+    })
 }
 
 /// The source of a subject; `is_one` if groups are not told apart though some are left out.

@@ -6,25 +6,29 @@ use std::time::Duration;
 use chrono::{DateTime, Utc, Weekday};
 use chrono_tz::Tz;
 
+use serde::{Deserialize, Serialize};
+
 use super::Series;
 use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::condition::{Condition, Key, MAX_CONDITIONS};
 use crate::domain::measure::{Dimension, Measure, Quantity, Subject, Unit};
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
 
 /// How many measures one question may have.
 const MAX_MEASURES: usize = 10;
 /// How many dimensions may be told apart at once.
 const MAX_KEYS: usize = 3;
+/// How many groups an answer has unless it is asked for more or less.
+pub const LIMIT: u16 = 50;
 /// How many groups an answer may have.
 const MAX_LIMIT: usize = 1_000;
 /// How many buckets a window may have.
 const MAX_WINDOW: usize = 366;
 
 /// The question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricsQuestion {
     /// Whose numbers.
     pub tenant: TenantId,
@@ -69,7 +73,8 @@ pub struct MetricsQuestion {
 }
 
 /// Beside which range the numbers are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Compare {
     /// The one before it, of the same length; of a range to date, as much of the previous one.
     PreviousPeriod,
@@ -80,7 +85,8 @@ pub enum Compare {
 }
 
 /// What stands in a bucket of a group in which nothing was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Fill {
     /// Zero; nothing for a ratio.
     #[default]
@@ -94,7 +100,7 @@ pub enum Fill {
 }
 
 /// Several buckets at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rolling {
     /// How many, the last of which is the bucket itself.
     pub buckets: usize,
@@ -103,7 +109,8 @@ pub struct Rolling {
 }
 
 /// What is made of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Window {
     /// Their sum.
     Sum,
@@ -112,7 +119,7 @@ pub enum Window {
 }
 
 /// Which groups come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// By which measure, over the whole range.
     pub measure: Measure,
@@ -133,6 +140,34 @@ fn word(variant: &impl std::fmt::Debug) -> String {
 }
 
 impl MetricsQuestion {
+    /// The plainest question of a shop: over one bucket, told apart by nothing, without bots, and
+    /// of this moment.
+    #[must_use]
+    pub fn plain(shop: &Sender, measures: Vec<Measure>, range: TimeRange) -> Self {
+        Self {
+            tenant: shop.tenant,
+            tenant_zone: shop.zone,
+            measures,
+            keys: Vec::new(),
+            range,
+            to_date: None,
+            granularity: Granularity::Total,
+            week_start: Weekday::Mon,
+            zone: shop.zone,
+            filter: None,
+            compare: None,
+            fill: Fill::Zero,
+            rolling: None,
+            order: None,
+            limit: usize::from(LIMIT),
+            currency: shop.currency,
+            buyers_by_currency: false,
+            bots: false,
+            max_staleness: Duration::ZERO,
+            explain: false,
+        }
+    }
+
     /// Whether it can be answered.
     pub(super) fn check(&self) -> Result<(), Problem> {
         let refuse = |code, detail: String| Err(Problem::with(code, detail));
@@ -280,6 +315,15 @@ pub enum Span {
 }
 
 impl Span {
+    /// Of what it is as much as there is of the current one, if of anything.
+    #[must_use]
+    pub fn to_date(self) -> Option<Granularity> {
+        match self {
+            Self::ToDate(unit) => Some(unit),
+            Self::Between(_) | Self::Last(..) => None,
+        }
+    }
+
     /// The range that it is now.
     ///
     /// # Errors

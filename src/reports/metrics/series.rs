@@ -24,6 +24,16 @@ pub enum Group {
     Other,
 }
 
+impl Group {
+    /// Its value of each dimension; none of all others together.
+    pub(in crate::reports) fn values(&self) -> &[String] {
+        match self {
+            Self::Of(values) => values,
+            Self::Other => &[],
+        }
+    }
+}
+
 /// One measure of one group over time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Series {
@@ -59,11 +69,11 @@ pub struct Point {
 }
 
 /// What was counted in one bucket of one group.
-type Numbers = BTreeMap<Quantity, i128>;
+pub(super) type Numbers = BTreeMap<Quantity, i128>;
 
 /// What was counted, by group and bucket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table(HashMap<Group, BTreeMap<usize, Numbers>>);
+pub(super) struct Table(pub(super) HashMap<Group, BTreeMap<usize, Numbers>>);
 
 /// What was counted in each bucket, and over the whole range.
 #[derive(Clone, Debug, Default)]
@@ -101,12 +111,20 @@ impl Table {
         subject: Subject,
         quantities: &[String],
     ) {
+        let number = |text: &String| text.parse().expect("sums and counts are whole numbers");
+        let numbers: Vec<i128> = quantities.iter().map(number).collect();
+        self.put(group, bucket, subject, &numbers);
+    }
+
+    pub(super) fn put(&mut self, group: Group, bucket: usize, subject: Subject, numbers: &[i128]) {
         let buckets = self.0.entry(group).or_default();
-        let numbers = buckets.entry(bucket).or_default();
-        for (quantity, text) in quantities_of(subject).iter().zip(quantities) {
-            let number = text.parse().expect("sums and counts are whole numbers");
-            numbers.insert(*quantity, number);
-        }
+        let known = buckets.entry(bucket).or_default();
+        known.extend(
+            quantities_of(subject)
+                .iter()
+                .copied()
+                .zip(numbers.iter().copied()),
+        );
     }
 
     fn numbers(&self, group: &Group, bucket: usize) -> Option<&Numbers> {
@@ -201,7 +219,7 @@ fn zero(
 }
 
 /// The currency of a group's amounts; none where there are several.
-fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
+pub(super) fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
     let place = question
         .keys
         .iter()
@@ -215,7 +233,11 @@ fn currency(question: &MetricsQuestion, group: &Group) -> Option<Currency> {
 
 /// The measure of what was counted; nothing if that was nothing, or if it is amounts of several
 /// currencies.
-fn measured(measure: Measure, numbers: &Numbers, currency: Option<Currency>) -> Option<Number> {
+pub(super) fn measured(
+    measure: Measure,
+    numbers: &Numbers,
+    currency: Option<Currency>,
+) -> Option<Number> {
     let money = || currency.map(Currency::decimals);
     let number = |quantity: Quantity| {
         let number = *numbers.get(&quantity)?;

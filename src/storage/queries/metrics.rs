@@ -11,8 +11,9 @@ mod users;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::Subject;
@@ -20,6 +21,7 @@ use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
+pub use frame::DEVICE;
 use frame::Frame;
 use sql::Sql;
 
@@ -107,6 +109,13 @@ pub async fn metrics(
     if cut.bounds.len() < 2 {
         return Ok(Vec::new());
     }
+    let rows = Row::find_by_statement(statement(subject, source, cut));
+    Ok(rows.all(db).await?)
+}
+
+/// What PostgreSQL is asked for it; there are at least two bounds.
+#[must_use]
+pub fn statement(subject: Subject, source: Source, cut: &Cut<'_>) -> Statement {
     let sql = match (subject, source) {
         (Subject::Lines, Source::Sales(grain, span)) => sums(
             cut,
@@ -151,8 +160,42 @@ pub async fn metrics(
         (Subject::NewBuyers, _) => users::new(cut, Frame::Lines),
         (Subject::Sessions, _) => users::sessions(cut),
     };
+    sql.limited(cut.limit)
+}
+
+/// The users of one bucket and group.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Members {
+    /// From 1; the n-th bucket begins at the n-th bound.
+    pub bucket: i32,
+    /// The value of each key.
+    pub key: Vec<String>,
+    /// Of carts: 0 if they put something in, 1 if they bought.
+    pub did: i32,
+    /// The numbers of those who have one.
+    pub numbers: Vec<i32>,
+    /// The ids of the others.
+    pub ids: Vec<Uuid>,
+    /// How many facts these are.
+    pub rows_read: i64,
+}
+
+/// Who the users, buyers or users of carts are whom [`metrics`] counts, read from the facts.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn members(
+    db: &impl ConnectionTrait,
+    subject: Subject,
+    cut: &Cut<'_>,
+) -> Result<Vec<Members>, StorageError> {
+    let frame = match subject {
+        Subject::Buyers => Frame::Lines,
+        _ => Frame::Events,
+    };
+    let sql = users::members(cut, frame, subject == Subject::Carts);
     let statement = sql.limited(cut.limit);
-    Ok(Row::find_by_statement(statement).all(db).await?)
+    Ok(Members::find_by_statement(statement).all(db).await?)
 }
 
 /// Sums over the rows of a frame.

@@ -1,31 +1,27 @@
 //! Marks the hours whose facts a transaction changes with its number, so that whoever keeps an
 //! answer, or a sum of an hour, can tell whether it is still true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sqlx;
+use uuid::Uuid;
 
 use super::{Incoming, Transaction};
 use crate::domain::calendar::Hour;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
-/// What a batch changes: the hours of its events, and who is who among the users of `joined`.
-pub(super) fn of(
-    accepted: &[Incoming<'_>],
-    joined: &BTreeSet<TenantId>,
-) -> BTreeSet<(TenantId, Hour)> {
-    let hour = |incoming: &Incoming<'_>| (incoming.tenant(), Hour::of(incoming.event.timestamp));
-    let who = joined.iter().map(|tenant| (*tenant, Hour::WHO));
-    accepted.iter().map(hour).chain(who).collect()
-}
-
-/// Marks them. The log of ids is locked by now: numbers are in the order of commits.
+/// Marks what a batch changes: the hours of its events, and who is who where ids have `joined`
+/// others. The log of ids is locked by now: numbers are in the order of commits.
 pub(super) async fn mark(
     transaction: &mut Transaction,
     change: i64,
-    changed: &BTreeSet<(TenantId, Hour)>,
+    accepted: &[Incoming<'_>],
+    joined: &BTreeMap<TenantId, Vec<Uuid>>,
 ) -> Result<(), StorageError> {
+    let hour = |incoming: &Incoming<'_>| (incoming.tenant(), Hour::of(incoming.event.timestamp));
+    let who = joined.keys().map(|tenant| (*tenant, Hour::WHO));
+    let changed: BTreeSet<(TenantId, Hour)> = accepted.iter().map(hour).chain(who).collect();
     sqlx::query(
         "INSERT INTO changed_hour (tenant_id, hour, number)
          SELECT *, $3 FROM unnest($1::integer[], $2::integer[])
@@ -41,5 +37,13 @@ pub(super) async fn mark(
     .bind(change)
     .execute(&mut **transaction)
     .await?;
+    for (tenant, ids) in joined {
+        sqlx::query("UPDATE user_alias SET change = $3 WHERE tenant_id = $1 AND user_id = ANY($2)")
+            .bind(tenant.0)
+            .bind(ids)
+            .bind(change)
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }

@@ -34,8 +34,8 @@ pub(super) fn said(accepted: &[Incoming<'_>]) -> BTreeMap<TenantId, Vec<Link>> {
 pub(super) struct Joined {
     /// How many were refused because they would have made too large a user.
     pub(super) refused: usize,
-    /// Of which tenants some ids are somebody else's now.
-    pub(super) tenants: BTreeSet<TenantId>,
+    /// The ids of each tenant that are somebody else's now, or nobody else's any more.
+    pub(super) ids: BTreeMap<TenantId, Vec<Uuid>>,
 }
 
 /// Adds links. The ids are rows of `"user"` by now.
@@ -97,7 +97,8 @@ async fn add(
         }
     }
     if !changed.is_empty() {
-        joined.tenants.insert(tenant);
+        let ids = changed.iter().map(|(id, _)| *id).collect();
+        joined.ids.insert(tenant, ids);
     }
     store_aliases(transaction, tenant, &changed).await?;
     let canonical = changed.into_iter().map(|(_, whose)| whose);

@@ -52,7 +52,7 @@ fn question(random: &mut StdRng, max_staleness: u32) -> String {
         if random.random_bool(0.3) { 7 } else { 0 }
     );
     let stale = format!("maxStaleness: {max_staleness}");
-    let provenance = "provenance { lateEvents excludedBots source }";
+    let provenance = "provenance { lateEvents excludedBots }";
     let granularity = ["TOTAL", "DAY", "HOUR"].choose(random).unwrap();
     match random.random_range(0..4) {
         0 => {

@@ -7,7 +7,7 @@ use super::{MARCH, fill, get, json_of};
 use crate::records::tenants::key;
 use crate::support::{TestApp, answer};
 
-const ADDRESSES: [&str; 8] = [
+const ADDRESSES: [&str; 11] = [
     "/v1/sales?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z",
     "/v1/traffic?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z",
     "/v1/events",
@@ -16,6 +16,9 @@ const ADDRESSES: [&str; 8] = [
     "/v1/purchases",
     "/v1/refunds",
     "/v1/products",
+    "/v1/metrics?measures=EVENTS&last=1h",
+    "/v1/top/products?last=1h",
+    "/v1/top/pages?last=1h",
 ];
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn a_tenant_sees_nothing_of_another() {
             answer.text().await.unwrap()
         }
     };
-    for list in &ADDRESSES[2..] {
+    for list in &ADDRESSES[2..8] {
         let nothing = r#"{"data":[],"nextCursor":null}"#;
         assert_eq!(ask((*list).to_owned()).await, nothing, "{list}");
         let lines = ask(format!("{list}?format=ndjson")).await;

@@ -1,16 +1,20 @@
 //! What PostgreSQL does to answer: the index it reads, the partitions it leaves out.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sqlx::{self, AssertSqlSafe, PgConnection};
+use sea_orm::{ConnectionTrait, Statement, sqlx};
 use serde_json::Value;
 use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
-use tidewater::storage::queries::sales::SQL;
+use tidewater::domain::measure::{Dimension, Subject};
+use tidewater::domain::tenant::TenantId;
+use tidewater::storage::Db;
+use tidewater::storage::entity::sales_minute::Grain;
+use tidewater::storage::queries::metrics::{Cut, Groups, Source, Span, statement};
 
 use super::later;
 use crate::support::{Order, TestApp};
 
 /// Two years of partitions, and 60 000 rows of the rollup for five tenants.
-async fn fill(app: &TestApp) -> PgConnection {
+async fn fill(app: &TestApp) -> Db {
     let months = (2025..2027)
         .flat_map(|year| (1..=12).map(move |month| format!("{year}-{month:02}-15T00:00:00Z")));
     let orders: Vec<Value> = months
@@ -31,11 +35,11 @@ async fn fill(app: &TestApp) -> PgConnection {
     ] {
         sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
-    connection
+    Db::open(&app.db.url(), |_| ()).await.unwrap()
 }
 
 /// The nodes of the plan of tenant 1's sales by product.
-async fn plan(connection: &mut PgConnection, from: &str, to: &str) -> Vec<Value> {
+async fn plan(db: &Db, from: &str, to: &str) -> Vec<Value> {
     fn collect(node: &Value, all: &mut Vec<Value>) {
         all.push(node.clone());
         for child in node["Plans"].as_array().into_iter().flatten() {
@@ -45,22 +49,26 @@ async fn plan(connection: &mut PgConnection, from: &str, to: &str) -> Vec<Value>
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let range = TimeRange::new(at(from), at(to)).unwrap();
     let days = bounds(range, Granularity::Day, chrono_tz::UTC).unwrap();
-    let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) {SQL}");
-    let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain))
-        .bind(1)
-        .bind(2_i16)
-        .bind(days)
-        .bind(false)
-        .bind(false)
-        .bind(false)
-        .bind(true)
-        .bind(range.from)
-        .bind(range.to)
-        .bind(10_001_i64)
-        .bind(false)
-        .fetch_one(connection)
-        .await
-        .unwrap();
+    let cut = Cut {
+        tenant: TenantId(1),
+        tenant_zone: chrono_tz::UTC,
+        bounds: &days,
+        keys: &[Dimension::Product.into()],
+        groups: Groups::All,
+        filter: None,
+        currency: None,
+        bots: false,
+        limit: 10_000,
+    };
+    let source = Source::Sales(Grain::Product, Span::Minute);
+    let asked = statement(Subject::Lines, source, &cut);
+    let explain = format!("EXPLAIN (ANALYZE, FORMAT JSON) {}", asked.sql);
+    let explain = Statement {
+        sql: explain,
+        ..asked
+    };
+    let row = db.reads().query_one_raw(explain).await.unwrap().unwrap();
+    let plan: Value = row.try_get_by_index(0).unwrap();
     let mut nodes = Vec::new();
     collect(&plan[0]["Plan"], &mut nodes);
     nodes
@@ -79,13 +87,8 @@ fn partitions(nodes: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn sales_are_read_by_the_key_of_the_rollup() {
     let app = later().await;
-    let mut connection = fill(&app).await;
-    let nodes = plan(
-        &mut connection,
-        "2026-06-10T00:00:00Z",
-        "2026-06-13T00:00:00Z",
-    )
-    .await;
+    let db = fill(&app).await;
+    let nodes = plan(&db, "2026-06-10T00:00:00Z", "2026-06-13T00:00:00Z").await;
     assert_eq!(partitions(&nodes), ["sales_minute_2026_06"]);
     let scans: Vec<&Value> = nodes
         .iter()
@@ -106,13 +109,8 @@ async fn sales_are_read_by_the_key_of_the_rollup() {
 #[tokio::test]
 async fn a_year_of_sales_reads_the_partitions_of_that_year_alone() {
     let app = later().await;
-    let mut connection = fill(&app).await;
-    let nodes = plan(
-        &mut connection,
-        "2025-01-01T00:00:00Z",
-        "2026-01-01T00:00:00Z",
-    )
-    .await;
+    let db = fill(&app).await;
+    let nodes = plan(&db, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z").await;
     let year: Vec<String> = (1..=12)
         .map(|month| format!("sales_minute_2025_{month:02}"))
         .collect();

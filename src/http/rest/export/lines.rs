@@ -54,7 +54,7 @@ impl End {
 }
 
 /// Writes a line of JSON.
-pub(super) fn push(lines: &mut Vec<u8>, line: &impl Serialize) {
+pub(in crate::http::rest) fn push(lines: &mut Vec<u8>, line: &impl Serialize) {
     serde_json::to_writer(&mut *lines, line).expect("answers are plain JSON");
     lines.push(b'\n');
 }

@@ -1,0 +1,75 @@
+//! For reports that are short forms of this one: no group is left out, and nothing is compared,
+//! filled or rolled.
+
+use chrono::{DateTime, Utc};
+
+use super::series::{Numbers, Table, currency, measured};
+use super::{Asking, Groups, MetricsQuestion, Step, WhoIsWho, plan};
+use crate::domain::number::Number;
+use crate::reports::question::Failure;
+use crate::storage::Snapshot;
+
+/// One bucket of one group in which something was.
+pub(in crate::reports) struct Cell {
+    /// From 0.
+    pub(in crate::reports) bucket: usize,
+    /// The value of each key.
+    pub(in crate::reports) group: Vec<String>,
+    /// Of each measure, nothing where there was nothing.
+    pub(in crate::reports) values: Vec<Option<Number>>,
+}
+
+/// All of them, and what was read for it.
+pub(in crate::reports) struct Cells {
+    /// In the order of time, then of group.
+    pub(in crate::reports) all: Vec<Cell>,
+    /// What was read.
+    pub(in crate::reports) plan: Vec<Step>,
+    /// How many rows that was.
+    pub(in crate::reports) rows_read: i64,
+}
+
+/// What was measured in each bucket of each group in which something was.
+pub(in crate::reports) async fn cells(
+    question: &MetricsQuestion,
+    bounds: &[DateTime<Utc>],
+    snapshot: &Snapshot,
+    who: &WhoIsWho,
+) -> Result<Cells, Failure> {
+    let mut asking = Asking {
+        snapshot,
+        question,
+        who,
+        rows_read: 0,
+    };
+    let sums = asking.summed(bounds).await?;
+    let mut table = Table::default();
+    asking.add(&mut table, bounds, Groups::All, &sums).await?;
+    let summed = sums.subjects().collect();
+    let plan = plan::plan(question, bounds, &summed);
+    Ok(Cells {
+        all: in_order(&table, question),
+        plan,
+        rows_read: asking.rows_read,
+    })
+}
+
+/// What a table has, in the order of buckets, then of groups.
+fn in_order(table: &Table, question: &MetricsQuestion) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (group, buckets) in &table.0 {
+        let currency = currency(question, group);
+        let values = |numbers: &Numbers| {
+            let measures = question.measures.iter();
+            let value = measures.map(|measure| measured(*measure, numbers, currency));
+            value.collect()
+        };
+        cells.extend(buckets.iter().map(|(bucket, numbers)| Cell {
+            bucket: *bucket,
+            group: group.values().to_vec(),
+            values: values(numbers),
+        }));
+    }
+    cells.sort_by(|a, b| (a.bucket, &a.group).cmp(&(b.bucket, &b.group)));
+    cells
+}
