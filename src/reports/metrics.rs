@@ -192,7 +192,7 @@ pub(super) async fn provenance_of(
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
     let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-    let source = Source::of(plan.iter().map(|step| step.source));
+    let source = Source::of(plan);
     Ok(Provenance::exact(as_of, source, &row))
 }
 
