@@ -2,7 +2,7 @@
 //! spans.
 //!
 //! A summary is kept in [`Part`]s, so that a question reads those bytes alone that it needs. A part
-//! is a list of cells, each of one value of its dimension and one of its subject's qualifier:
+//! is a list of cells, each of one value of its dimensions and one of its subject's qualifier:
 //!
 //! ```text
 //! cell    = text(value) text(qualifier) count number* count (length set)*
@@ -30,107 +30,91 @@ pub enum Span {
     Month = 2,
 }
 
-/// A part of a summary: what is counted, told apart by at most one dimension.
+/// A part of a summary: what is counted, told apart by some dimensions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part {
     /// What.
     pub subject: Subject,
     /// By what.
-    pub dimension: Option<Dimension>,
+    pub dimensions: &'static [Dimension],
+    /// The part's number in the database.
+    pub code: i16,
 }
 
-/// By what each subject is told apart in summaries.
-const BY: [(Subject, &[Dimension]); 6] = [
-    (
-        Subject::Lines,
-        &[
-            Dimension::Category,
-            Dimension::Product,
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-        ],
-    ),
-    (
-        Subject::Buyers,
-        &[
-            Dimension::Category,
-            Dimension::Product,
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-            Dimension::Currency,
-        ],
-    ),
-    (
-        Subject::Events,
-        &[
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-            Dimension::PageUrl,
-        ],
-    ),
-    (
-        Subject::Users,
-        &[
-            Dimension::EventType,
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-        ],
-    ),
-    (
-        Subject::Carts,
-        &[
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-        ],
-    ),
-    (
-        Subject::Sessions,
-        &[
-            Dimension::Region,
-            Dimension::Channel,
-            Dimension::Campaign,
-            Dimension::Device,
-            Dimension::PageUrl,
-        ],
-    ),
+use Dimension::{
+    Campaign, Category, Channel, Currency, Device, EventType, PageUrl, Product, Region,
+};
+
+/// The parts: those with fewer cells first. Their places are their numbers, so a new one goes to the
+/// end; one that goes leaves its place.
+const PARTS: [(Subject, &[Dimension]); 27] = [
+    (Subject::Lines, &[]),
+    (Subject::Lines, &[Device]),
+    (Subject::Lines, &[Region, Channel]),
+    (Subject::Lines, &[Category]),
+    (Subject::Lines, &[Campaign]),
+    (Subject::Lines, &[Category, Region, Channel]),
+    (Subject::Lines, &[Product]),
+    (Subject::Buyers, &[]),
+    (Subject::Buyers, &[Currency]),
+    (Subject::Buyers, &[Device]),
+    (Subject::Buyers, &[Region, Channel]),
+    (Subject::Buyers, &[Category]),
+    (Subject::Buyers, &[Campaign]),
+    (Subject::Buyers, &[Category, Region]),
+    (Subject::Buyers, &[Product]),
+    (Subject::Events, &[]),
+    (Subject::Events, &[Region, Channel, Device]),
+    (Subject::Events, &[Campaign]),
+    (Subject::Events, &[PageUrl]),
+    (Subject::Users, &[]),
+    (Subject::Users, &[EventType]),
+    (Subject::Users, &[Region, Channel, Device]),
+    (Subject::Users, &[Campaign]),
+    (Subject::Carts, &[Region, Channel, Device]),
+    (Subject::Carts, &[Campaign]),
+    (Subject::Sessions, &[Region, Channel, Device, Campaign]),
+    (Subject::Sessions, &[PageUrl]),
 ];
 
 impl Part {
     /// The parts of a subject.
     pub fn of(subject: Subject) -> impl Iterator<Item = Self> {
-        let by = BY.into_iter().filter(move |(one, _)| *one == subject);
-        by.flat_map(move |(_, dimensions)| {
-            let told_apart = dimensions.iter().copied().map(Some);
-            std::iter::once(None).chain(told_apart)
-        })
-        .map(move |dimension| Self { subject, dimension })
+        Self::all().filter(move |part| part.subject == subject)
     }
 
     /// All parts.
     pub fn all() -> impl Iterator<Item = Self> {
-        BY.into_iter().flat_map(|(subject, _)| Self::of(subject))
+        (0..).zip(PARTS).map(|(code, (subject, dimensions))| Self {
+            subject,
+            dimensions,
+            code,
+        })
     }
 
-    /// The part's number in the database.
+    /// The part that tells users apart by nothing.
     #[must_use]
-    pub const fn code(self) -> i16 {
-        let dimension = match self.dimension {
-            Some(dimension) => dimension as i16 + 1,
-            None => 0,
-        };
-        self.subject as i16 * 16 + dimension
+    pub fn users() -> Self {
+        let mut parts = Self::of(Subject::Users);
+        parts.next().expect("it stands in the list")
+    }
+
+    /// The value of a cell, of what it has of each dimension.
+    pub fn value<'a>(self, of: impl Fn(Dimension) -> &'a str) -> String {
+        let values: Vec<&str> = self.dimensions.iter().map(|one| of(*one)).collect();
+        values.join(APART)
+    }
+
+    /// What a cell with this value has of a dimension; nothing of one that the part does not know.
+    #[must_use]
+    pub fn find(self, value: &str, dimension: Dimension) -> Option<&str> {
+        let place = self.dimensions.iter().position(|one| *one == dimension)?;
+        value.split(APART).nth(place)
     }
 }
+
+/// What parts the values of several dimensions: no stored text has it.
+const APART: &str = "\0";
 
 /// What the cells of a subject are told apart by besides: amounts by their currency, events by
 /// their type.
@@ -352,7 +336,11 @@ mod tests {
 
     #[test]
     fn each_part_has_a_number_of_its_own() {
-        let codes: BTreeSet<i16> = Part::all().map(Part::code).collect();
+        let codes: BTreeSet<i16> = Part::all().map(|part| part.code).collect();
         assert_eq!(codes.len(), Part::all().count());
+        let parts: BTreeSet<_> = Part::all()
+            .map(|part| (part.subject, part.dimensions))
+            .collect();
+        assert_eq!(parts.len(), Part::all().count());
     }
 }

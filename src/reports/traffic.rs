@@ -165,9 +165,7 @@ impl Asked<'_> {
         as_of: DateTime<Utc>,
     ) -> Result<TrafficAnswer, Failure> {
         let Self {
-            question,
-            who,
-            bounds,
+            question, bounds, ..
         } = self;
         let by_type = MetricsQuestion {
             keys: vec![Dimension::EventType.into()],

@@ -83,7 +83,7 @@ impl Summaries {
 }
 
 /// What summaries tell of a subject of this question, if they tell it: they know nothing of bots
-/// and of properties, and of one dimension at a time.
+/// and of properties, and of some dimensions together.
 pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<Summaries> {
     let filter = question.filter.as_ref();
     if question.bots || filter.is_some_and(Condition::has_properties) {
@@ -109,15 +109,9 @@ pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<
     if let Some(qualifier) = qualifier(of) {
         mentioned.remove(&qualifier);
     }
-    let mut mentioned = mentioned.into_iter();
-    let part = Part {
-        subject: of,
-        dimension: mentioned.next(),
-    };
-    if mentioned.next().is_some() || Part::of(of).all(|one| one != part) {
-        return None;
-    }
-    let grain = part.dimension.map_or(Grain::Order, |one| grain(&[one]));
+    let knows = |part: &Part| mentioned.iter().all(|one| part.dimensions.contains(one));
+    let part = Part::of(of).find(knows)?;
+    let grain = grain(&mentioned.into_iter().collect::<Vec<_>>());
     let orders = subject == Subject::Lines
         && question.quantities().any(|one| one == Quantity::Orders)
         && grain != Grain::Order;

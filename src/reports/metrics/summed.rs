@@ -161,10 +161,7 @@ impl Asking<'_> {
         cover.leave_out(|one| !is_day(one));
         let mut doubtful: Vec<Summarised> = cover.spans.clone();
         doubtful.retain(|day| aliases.since(day.change).next().is_some());
-        let part = Part {
-            subject: Subject::Users,
-            dimension: None,
-        };
+        let part = Part::users();
         let mut changed: HashSet<DateTime<Utc>> = HashSet::new();
         for (place, bytes) in cells(&**snapshot, tenant, part, &doubtful).await? {
             let day = doubtful[place];
@@ -209,19 +206,14 @@ impl Asking<'_> {
     ) -> Result<(), Failure> {
         let question = self.question;
         let written = cells(&**self.snapshot, question.tenant, of.part, spans).await?;
-        let qualifier = summary::qualifier(of.part.subject);
         let mut name = String::new();
         for (place, bytes) in written {
             let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
             read(&bytes, |value, qualified, cell| {
                 self.rows_read += 1;
                 let of_dimension = |dimension: Dimension| {
-                    if Some(dimension) == of.part.dimension {
-                        value
-                    } else {
-                        debug_assert_eq!(Some(dimension), qualifier);
-                        qualified
-                    }
+                    debug_assert!(knows(of.part, dimension));
+                    of.part.find(value, dimension).unwrap_or(qualified)
                 };
                 let passes = question
                     .filter
@@ -343,6 +335,11 @@ impl Asking<'_> {
         }
         Ok(newcomers)
     }
+}
+
+/// Whether cells of a part tell of a dimension.
+fn knows(part: Part, dimension: Dimension) -> bool {
+    part.dimensions.contains(&dimension) || summary::qualifier(part.subject) == Some(dimension)
 }
 
 /// The name of a group by its keys.

@@ -135,7 +135,7 @@ pub async fn cells(
     let starts: Vec<DateTime<Utc>> = of.iter().map(|one| one.range.from).collect();
     let values = [
         tenant.0.into(),
-        part.code().into(),
+        part.code.into(),
         spans.into(),
         starts.into(),
     ];

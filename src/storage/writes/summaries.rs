@@ -257,7 +257,7 @@ async fn merged(
     )
     .bind(tenant.0)
     .bind(span as i16)
-    .bind(part.code())
+    .bind(part.code)
     .bind(starts)
     .fetch_all(connection)
     .await?;
@@ -281,7 +281,7 @@ async fn store(
 ) -> Result<(), StorageError> {
     let (kept, empty): (Vec<_>, Vec<_>) =
         parts.into_iter().partition(|(_, cells)| !cells.is_empty());
-    let empty: Vec<i16> = empty.iter().map(|(part, _)| part.code()).collect();
+    let empty: Vec<i16> = empty.iter().map(|(part, _)| part.code).collect();
     sqlx::query(
         "DELETE FROM summary
          WHERE tenant_id = $1 AND span = $2 AND start = $3 AND part = ANY($4)",
@@ -294,7 +294,7 @@ async fn store(
     .await?;
     let (codes, cells): (Vec<i16>, Vec<Vec<u8>>) = kept
         .into_iter()
-        .map(|(part, cells)| (part.code(), cells))
+        .map(|(part, cells)| (part.code, cells))
         .unzip();
     sqlx::query(
         "INSERT INTO summary (tenant_id, span, start, part, cells)
@@ -337,10 +337,7 @@ pub async fn in_doubt(
     tenant: TenantId,
     range: TimeRange,
 ) -> Result<Vec<TimeRange>, StorageError> {
-    let part = Part {
-        subject: Subject::Users,
-        dimension: None,
-    };
+    let part = Part::users();
     let mut connection = db.writes().acquire().await?;
     let days: Vec<DayRow> = sqlx::query_as(
         "SELECT start, finish, change, cells
@@ -350,7 +347,7 @@ pub async fn in_doubt(
     )
     .bind(tenant.0)
     .bind(Span::Day as i16)
-    .bind(part.code())
+    .bind(part.code)
     .bind(range.from)
     .bind(range.to)
     .bind(Hour::WHO.0)

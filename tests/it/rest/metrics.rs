@@ -152,6 +152,7 @@ async fn who_has_the_numbers_already_is_told_so() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 async fn what_cannot_be_asked_is_said_with_its_limit() {
     let app = TestApp::start().await;
     let not = |depth: usize| {

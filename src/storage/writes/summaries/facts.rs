@@ -81,21 +81,27 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// What stands for a part's dimension.
-    fn value(&self, part: Part) -> &str {
-        match part.dimension {
-            None | Some(Dimension::UserCohort) => "",
-            Some(Dimension::EventType) => self.event_type,
-            Some(Dimension::Category) => self.category,
-            Some(Dimension::Product) => self.product,
-            Some(Dimension::Region) => self.region,
-            Some(Dimension::Channel) => self.channel,
-            Some(Dimension::Campaign) => self.campaign,
-            Some(Dimension::Device) => self.device,
-            Some(Dimension::Currency) => self.currency,
-            Some(Dimension::PageUrl) => self.page,
-        }
+    /// What stands for a part's dimensions.
+    fn value(&self, part: Part) -> String {
+        part.value(|dimension| match dimension {
+            Dimension::EventType => self.event_type,
+            Dimension::Category => self.category,
+            Dimension::Product => self.product,
+            Dimension::Region => self.region,
+            Dimension::Channel => self.channel,
+            Dimension::Campaign => self.campaign,
+            Dimension::Device => self.device,
+            Dimension::Currency => self.currency,
+            Dimension::PageUrl => self.page,
+            // That is not known when an hour is over.
+            Dimension::UserCohort => "",
+        })
     }
+}
+
+/// Whether pages are told apart: they are summed for themselves.
+fn is_of_pages(part: Part) -> bool {
+    part.dimensions.contains(&Dimension::PageUrl)
 }
 
 const NOWHERE: Place<'static> = Place {
@@ -168,13 +174,12 @@ async fn sum_events(
         };
         let counts = (row.try_get(6)?, row.try_get(7)?);
         for (part, cells) in of(parts, Subject::Events) {
-            // Pages are summed apart.
-            if part.dimension != Some(Dimension::PageUrl) {
-                count(cells, place.value(part), place.event_type, counts);
+            if !is_of_pages(part) {
+                count(cells, &place.value(part), place.event_type, counts);
             }
         }
         for (part, cells) in of(parts, Subject::Users) {
-            cells.cell(place.value(part), "").sets[0].insert(user);
+            cells.cell(&place.value(part), "").sets[0].insert(user);
         }
         let set = match place.event_type {
             ADD_TO_CART => 0,
@@ -182,7 +187,7 @@ async fn sum_events(
             _ => continue,
         };
         for (part, cells) in of(parts, Subject::Carts) {
-            cells.cell(place.value(part), "").sets[set].insert(user);
+            cells.cell(&place.value(part), "").sets[set].insert(user);
         }
     }
     Ok(())
@@ -203,14 +208,11 @@ async fn sum_pages(
     );
     let query = query.bind(tenant.0).bind(hour.from).bind(hour.to);
     let mut rows = query.fetch(connection);
-    let part = Part {
-        subject: Subject::Events,
-        dimension: Some(Dimension::PageUrl),
-    };
-    let cells = parts.entry(part).or_default();
     while let Some(row) = rows.try_next().await? {
         let counts = (row.try_get(2)?, row.try_get(3)?);
-        count(cells, row.try_get(0)?, row.try_get(1)?, counts);
+        for (_, cells) in of(parts, Subject::Events).filter(|(part, _)| is_of_pages(*part)) {
+            count(cells, row.try_get(0)?, row.try_get(1)?, counts);
+        }
     }
     Ok(())
 }
@@ -275,15 +277,15 @@ async fn sum_lines(
         let sold: bool = row.try_get(12)?;
         for (part, cells) in of(parts, Subject::Lines) {
             let value = place.value(part);
-            let numbers = &mut cells.cell(value, place.currency).numbers;
+            let numbers = &mut cells.cell(&value, place.currency).numbers;
             numbers[0] += i128::from(revenue);
             numbers[1] += i128::from(refunds);
             numbers[2] += i128::from(units);
-            numbers[3] += i128::from(sold && counted.insert((part, value.to_owned())));
+            numbers[3] += i128::from(sold && counted.insert((part, value)));
         }
         if sold {
             for (part, cells) in of(parts, Subject::Buyers) {
-                cells.cell(place.value(part), "").sets[0].insert(user);
+                cells.cell(&place.value(part), "").sets[0].insert(user);
             }
         }
     }
@@ -341,7 +343,7 @@ pub(super) async fn sessions(
         };
         let numbers: [i64; 3] = [row.try_get(1)?, row.try_get(2)?, row.try_get(3)?];
         for (part, cells) in of(&mut parts, Subject::Sessions) {
-            let sums = &mut cells.cell(place.value(part), "").numbers;
+            let sums = &mut cells.cell(&place.value(part), "").numbers;
             for (sum, more) in sums.iter_mut().zip(numbers) {
                 *sum += i128::from(more);
             }
