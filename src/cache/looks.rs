@@ -61,8 +61,10 @@ impl Looks {
         let mut done = self.done.subscribe();
         let next = self.begun.load(Ordering::SeqCst) + 1;
         self.wanted.notify_one();
-        let found = done.wait_for(|done| done.number >= next).await;
-        found.is_ok_and(|done| done.worked)
+        // One may be under way, and then there is ours.
+        let waiting = tokio::time::timeout(3 * PATIENCE, done.wait_for(|done| done.number >= next));
+        let found = waiting.await;
+        found.is_ok_and(|found| found.is_ok_and(|done| done.worked))
     }
 
     /// Has somebody look, unless that was a moment ago; waits for nothing.

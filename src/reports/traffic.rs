@@ -171,7 +171,7 @@ impl Asked<'_> {
             keys: vec![Dimension::EventType.into()],
             ..question.plain(vec![Measure::Events, Measure::Pageviews])
         };
-        let mut read = cells(&by_type, bounds, snapshot, who).await?;
+        let mut read = cells(&by_type, bounds, snapshot, self.who).await?;
         let rows = std::mem::take(&mut read.all);
         if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());

@@ -61,7 +61,7 @@ async fn a_client_that_goes_away_takes_its_report_along_and_nobody_elses() {
     let mut watcher = app.db.connect().await;
     let mut holder = app.db.connect().await;
     for round in 1..=3 {
-        let lock = lock(&mut holder, "sales_minute").await;
+        let lock = lock(&mut holder, "traffic_minute").await;
         // As many as there are connections: what comes later gets one of those that go.
         let mut asking: Vec<_> = (0..12).map(|_| ask(&app, SALES)).collect();
         until_waiting(&mut watcher, 12).await;

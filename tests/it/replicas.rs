@@ -116,7 +116,7 @@ async fn a_conflict_with_what_is_replayed_ends_in_an_answer_of_the_primary(shop:
     let query = sales(3_600).replace("{ orders }", "{ orders buyers }");
     let asking = shop.ask_and_wait(&query).await;
     // It has read this one, and may not hold up what is replayed.
-    let of_sales = lock(shop, "sales_minute").await;
+    let of_sales = lock(shop, "sales_quarter").await;
     until("in conflict", async || {
         shop.app.metric(conflict).await > before
     })
@@ -133,7 +133,7 @@ async fn a_conflict_with_what_is_replayed_ends_in_an_answer_of_the_primary(shop:
 async fn who_goes_away_takes_the_question_from_the_replica_too(shop: &mut Shop) {
     let url = shop.app.db.url_on(&shop.servers.standby());
     let mut standby = PgConnection::connect(&url).await.unwrap();
-    let holder = lock(shop, "sales_minute").await;
+    let holder = lock(shop, "sales_quarter").await;
     let asking = shop.ask_and_wait(&sales(3_600)).await;
     asking.abort();
     until_waiting(&mut standby, 0).await;

@@ -17,7 +17,7 @@ async fn who_asks_the_same_at_once_waits_for_one_answer() {
     app.accept(&[Order::of("mug").event()]).await;
     let mut watcher = app.db.connect().await;
     let mut holder = app.db.connect().await;
-    let lock = lock(&mut holder, "sales_minute").await;
+    let lock = lock(&mut holder, "traffic_minute").await;
     let asking: Vec<_> = (0..20).map(|_| ask(&app, &sales(1, 2, 0))).collect();
     until_waiting(&mut watcher, 1).await;
     lock.rollback().await.unwrap();
@@ -36,7 +36,7 @@ async fn who_goes_away_takes_along_nobody_elses_answer_and_leaves_nothing_runnin
     app.accept(&[Order::of("mug").event()]).await;
     let mut watcher = app.db.connect().await;
     let mut holder = app.db.connect().await;
-    let lock = lock(&mut holder, "sales_minute").await;
+    let lock = lock(&mut holder, "traffic_minute").await;
     let first = ask(&app, &sales(1, 2, 0));
     until_waiting(&mut watcher, 1).await;
     let others: Vec<_> = (0..5).map(|_| ask(&app, &sales(1, 2, 0))).collect();
@@ -54,7 +54,7 @@ async fn who_goes_away_takes_along_nobody_elses_answer_and_leaves_nothing_runnin
         assert_eq!(answer["data"]["sales"]["totals"]["orders"], 1, "{answer}");
     }
 
-    let lock = crate::cancellation::lock(&mut holder, "sales_minute").await;
+    let lock = crate::cancellation::lock(&mut holder, "traffic_minute").await;
     let all: Vec<_> = (0..5).map(|_| ask(&app, &sales(2, 3, 0))).collect();
     until_waiting(&mut watcher, 1).await;
     for one in all {
@@ -116,7 +116,7 @@ async fn servers_that_share_a_redis_share_answers_and_make_them_once() {
     let mut made_once = 0;
     for day in 2..7 {
         let before = one.metric(MISSES).await + other.metric(MISSES).await;
-        let lock = lock(&mut holder, "sales_minute").await;
+        let lock = lock(&mut holder, "traffic_minute").await;
         let first = ask(&one, &sales(day, day + 1, 0));
         until_waiting(&mut watcher, 1).await;
         let second = ask(&other, &sales(day, day + 1, 0));

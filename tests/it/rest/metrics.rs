@@ -8,15 +8,17 @@ use super::{MARCH, as_rest, fill, get, json_of};
 use crate::support::TestApp;
 
 const QUERY: &str = "query($input: MetricsInput!) { metrics(input: $input) {
-    timezone rowsRead warnings plan { subject reads twice }
+    timezone rowsRead warnings plan { subject summed reads twice }
     series { measure unit currency other total comparedTotal dimensions { dimension value }
              buckets { start end complete value compared } }
-    provenance { watermark source approximate lateEvents excludedBots quarantined } } }";
+    provenance { watermark source approximate lateEvents excludedBots quarantined
+                 rowsRead errorBound } } }";
 
 /// Of a range in March 2026, without what differs from one answer to the next.
 fn timeless(mut answer: Value) -> Value {
     let provenance = answer["provenance"].as_object_mut().unwrap();
     assert!(provenance.remove("asOf").is_some());
+    assert!(provenance.remove("queryMs").is_some());
     answer
 }
 

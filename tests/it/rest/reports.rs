@@ -7,13 +7,14 @@ use super::{MARCH, as_rest, fill, get, json_of};
 use crate::support::{Order, TestApp};
 
 const NUMBERS: &str = "revenue refunds netRevenue orders units averageOrderValue";
-const PROVENANCE: &str =
-    "provenance { watermark source approximate lateEvents excludedBots quarantined }";
+const PROVENANCE: &str = "provenance { watermark source approximate lateEvents excludedBots \
+                          quarantined rowsRead errorBound }";
 
 /// The same without the moment at which it was answered.
 fn timeless(mut answer: Value) -> Value {
     let provenance = answer["provenance"].as_object_mut().unwrap();
     assert!(provenance.remove("asOf").is_some());
+    assert!(provenance.remove("queryMs").is_some());
     answer
 }
 
