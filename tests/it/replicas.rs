@@ -112,7 +112,7 @@ async fn no_answer_claims_more_than_the_replica_has(shop: &mut Shop) {
 async fn a_conflict_with_what_is_replayed_ends_in_an_answer_of_the_primary(shop: &mut Shop) {
     let conflict = r#"tidewater_replica_fallbacks_total{reason="conflict"}"#;
     let before = shop.app.metric(conflict).await;
-    let of_purchase = lock(shop, "purchase").await;
+    let of_purchase = lock(shop, "traffic_minute").await;
     let query = sales(3_600).replace("{ orders }", "{ orders buyers }");
     let asking = shop.ask_and_wait(&query).await;
     // It has read this one, and may not hold up what is replayed.
