@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, keys};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
@@ -127,7 +128,13 @@ impl App {
             bus,
             ..
         } = &services;
-        let reports = Reports::new(db.clone(), clock.clone());
+        let redis = config.database.redis_url();
+        let bytes = match role {
+            Role::Worker => 0,
+            Role::Api | Role::All => config.cache.bytes,
+        };
+        let cache = Cache::start(bytes, db, redis.as_ref(), clock, metrics, &stop)?;
+        let reports = Reports::new(db.clone(), clock.clone(), cache);
         let live = LiveHub::new(
             db.clone(),
             bus.clone(),
@@ -234,7 +241,7 @@ impl App {
         tracing::info!("stopping");
         stop.cancel();
         let _ = tokio::join!(background, operations);
-        services.close().await;
+        Box::pin(services.close()).await;
         home.close().await;
     }
 }

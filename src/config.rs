@@ -6,6 +6,7 @@
 #![allow(clippy::doc_markdown, reason = "help texts are read on terminals")]
 
 mod access;
+mod cache;
 mod database;
 mod http;
 mod ingest;
@@ -16,6 +17,7 @@ mod secret;
 use clap::Args;
 
 pub use access::AccessConfig;
+pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
 pub use http::HttpConfig;
 pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
@@ -38,6 +40,9 @@ pub struct Config {
     /// How events are taken.
     #[command(flatten)]
     pub ingest: IngestConfig,
+    /// What is kept of answers.
+    #[command(flatten)]
+    pub cache: CacheConfig,
     /// What is logged.
     #[command(flatten)]
     pub logs: LogConfig,

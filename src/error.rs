@@ -93,6 +93,7 @@ codes! {
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
+    PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" 404 "No document of this hash is kept. Send it again together with its text.";
     // The server.
     Overloaded "overloaded" 503 "The server has as much as it can hold. Send it again later.";
     Unavailable "unavailable" 503 "The database cannot be reached. Nothing of this request was acknowledged; send it again later.";

@@ -1,7 +1,7 @@
 //! The GraphQL face: types, queries, mutations and subscriptions over the reports.
 //!
 //! A resolver reads the context, checks the scope, calls one report and wraps the answer. It may
-//! import reports, ingest, realtime and access; `async_graphql` stays in here and in the HTTP
+//! import reports, cache, ingest, realtime and access; `async_graphql` stays in here and in the HTTP
 //! files that mount it. The next field: its types in `types/`, its resolver in `query/`,
 //! `mutation/` or `subscription/`; then `make schema` and read the difference.
 
@@ -12,6 +12,7 @@ mod limits;
 mod loaders;
 mod mutation;
 mod query;
+mod respond;
 mod scalars;
 mod subscription;
 mod types;
@@ -23,8 +24,9 @@ use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 
 pub use errors::code_of;
-pub use execute::{SocketExecutor, execute};
+pub use execute::SocketExecutor;
 pub use loaders::Loaders;
+pub use respond::{Responded, Way, respond};
 
 /// The schema with its resolvers.
 pub type Schema =

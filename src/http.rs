@@ -1,11 +1,13 @@
 //! The HTTP edge: routes, who is asking, limits, and problems as answers.
 //!
-//! `axum` stays in here. It may import graphql, ingest, reports, access and the tables' types. The
+//! `axum` stays in here. It may import graphql, ingest, reports, cache, access and the tables'
+//! types. The
 //! next route: a file with its handler, a line in [`router`]; what can be asked is in `rest`.
 
 mod assets;
 mod batch;
 mod body;
+mod cached;
 mod etag;
 mod graphiql;
 mod graphql;
@@ -91,7 +93,7 @@ pub fn router(state: State) -> Router {
         .layer(unpacked.clone());
     let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
     Router::new()
-        .route("/graphql", post(graphql::answer).get(socket::upgrade))
+        .route("/graphql", post(graphql::answer).get(graphql::get))
         .merge(senders())
         .merge(rest::router())
         .route("/v1/receipts/{batch_id}", get(receipts::receipt))

@@ -8,6 +8,8 @@ pub mod access;
 pub mod app;
 // The command line.
 pub mod cli;
+// Answers that were given, for as long as they are true.
+pub mod cache;
 // The one place that reads the wall clock.
 pub mod clock;
 // Every setting: parse, validate, redact.
@@ -26,7 +28,7 @@ pub mod ingest;
 pub mod jobs;
 // What is being sold right now: bus, windows, fan-out.
 pub mod realtime;
-// Answers questions: storage → sums → provenance.
+// Answers questions: cache → storage → sums → provenance.
 pub mod reports;
 // PostgreSQL: tables, questions, writes.
 pub mod storage;

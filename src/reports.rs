@@ -1,7 +1,7 @@
-//! Answers a question: storage → sums → provenance. One function for each question serves every
-//! face alike.
+//! Answers a question: cache → storage → sums → provenance. One function for each question serves
+//! every face alike.
 //!
-//! It may import storage. The next report: a file with its question, its answer and a method of
+//! It may import storage and cache. The next report: a file with its question, its answer and a method of
 //! [`Reports`]. One that adds up numbers implements [`question::Question`]: then it is answered
 //! from one snapshot, by a replica where it may be some seconds old.
 
@@ -19,8 +19,10 @@ pub mod top;
 pub mod traffic;
 pub mod user_agents;
 
+use std::fmt;
 use std::sync::Arc;
 
+use crate::cache::{Cache, Collected};
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;
 use crate::domain::number::Number;
@@ -31,22 +33,42 @@ use metrics::WhoIsWho;
 pub use crate::storage::MAX_STALENESS;
 
 /// What every report needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reports {
     db: Db,
     clock: Clock,
     who: Arc<WhoIsWho>,
+    cache: Cache,
+    /// What is answered for one response, where that is of interest.
+    collected: Option<Arc<Collected>>,
 }
 
 impl Reports {
     /// Reports over this database.
     #[must_use]
-    pub fn new(db: Db, clock: Clock) -> Self {
+    pub fn new(db: Db, clock: Clock, cache: Cache) -> Self {
         Self {
             db,
             clock,
             who: Arc::default(),
+            cache,
+            collected: None,
         }
+    }
+
+    /// The same for one response, of which it is told what is answered.
+    #[must_use]
+    pub fn collecting(&self, collected: &Arc<Collected>) -> Self {
+        Self {
+            collected: Some(Arc::clone(collected)),
+            ..self.clone()
+        }
+    }
+
+    /// Where answers are kept.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// Whether anything can be answered.
@@ -55,6 +77,14 @@ impl Reports {
     /// That the database is away.
     pub async fn ping(&self) -> Result<(), Problem> {
         Ok(self.db.ping().await?)
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Reports")
+            .field("db", &self.db)
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,9 +33,9 @@ pub struct DatabaseConfig {
     pub database_replica_urls: Option<Secret>,
 
     /// Redis, as redis://:password@host:port; several nodes of a Redis Cluster after commas, or
-    /// one with redis+cluster://. It keeps the stream that events go through to the database, and
-    /// carries live updates between the processes of one installation. Unset: the process stands
-    /// alone and needs none.
+    /// one with redis+cluster://. It keeps the stream that events go through to the database,
+    /// carries live updates between the processes of one installation, and keeps answers for all of
+    /// them. Unset: the process stands alone and needs none.
     #[arg(
         global = true,
         long,

@@ -131,7 +131,7 @@ pub enum Quantity {
 }
 
 /// What a quantity is of: those of one subject are read together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Subject {
     /// The lines of orders and refunds.

@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// How many decimals a ratio or a mean is rounded to.
 pub const RATIO_DECIMALS: u32 = 6;
 
 /// A whole number of `10^-decimals`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Number {
     unscaled: i128,
     decimals: u32,

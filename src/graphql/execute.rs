@@ -14,25 +14,29 @@ use tokio::sync::mpsc;
 
 use super::{Loaders, Schema, errors};
 use crate::access::Identity;
+use crate::cache::Collected;
 
 type Load = BoxFuture<'static, ()>;
 
-/// Runs one request of `identity`.
+/// Runs one request of `identity`, and tells what was answered.
 ///
 /// A loader gathers the keys of a page until its load begins. Were loads spawned, one could begin
 /// while the page is still being walked, and the rest of its keys would cost a statement more. So
 /// they wait here until the execution can go no further without them.
-pub async fn execute(
+pub(super) async fn execute(
     schema: &Schema,
     loaders: &Loaders,
     identity: Arc<Identity>,
     mut request: Request,
+    collected: &Arc<Collected>,
 ) -> Response {
     let (queue, mut queued) = mpsc::unbounded_channel::<Load>();
     request.data = loaders.data_for(identity, move |load| {
         // Without a receiver the request is gone, and its loads with it.
         let _ = queue.send(load);
     });
+    // Before the reports of all requests, resolvers find those of this one.
+    request.data.insert(loaders.0.collecting(collected));
     let mut execution = std::pin::pin!(schema.execute(request));
     let mut loading = FuturesUnordered::new();
     let idle = Arc::new(Idle::default());

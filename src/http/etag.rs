@@ -51,19 +51,20 @@ fn opaque_tags(list: &str) -> impl Iterator<Item = &str> {
 pub(super) fn answer(
     request: &HeaderMap,
     tag: &Tag,
-    caching: &'static str,
+    caching: &str,
     kind: &'static str,
-    body: Vec<u8>,
+    body: impl Into<Body>,
 ) -> Response<Body> {
     let mut answer = if tag.is_known(request) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(CONTENT_TYPE, kind)], body).into_response()
+        ([(CONTENT_TYPE, kind)], body.into()).into_response()
     };
     let headers = answer.headers_mut();
     let tag = HeaderValue::from_str(&tag.0).expect("hexadecimal digits in quotes are a header");
     headers.insert(ETAG, tag);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    let caching = HeaderValue::from_str(caching).expect("a few plain words are a header");
+    headers.insert(CACHE_CONTROL, caching);
     headers.insert(VARY, HeaderValue::from_static("accept, authorization"));
     answer
 }

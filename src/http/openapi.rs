@@ -198,6 +198,6 @@ pub(super) async fn answer(headers: HeaderMap) -> Response<Body> {
         tag,
         etag::PUBLIC,
         "application/json",
-        text.clone().into(),
+        text.clone(),
     )
 }

@@ -28,9 +28,11 @@ use axum::routing::get;
 use serde::Serialize;
 
 use super::State;
+use super::cached;
 use super::etag::{self, Tag};
 use super::identity;
 use crate::access::{Identity, Scope};
+use crate::cache::{Cached, Served};
 use crate::error::Problem;
 
 const JSON: &str = "application/json";
@@ -75,13 +77,27 @@ trait Sourced: Serialize {
     fn provenance(&mut self) -> &mut provenance::Provenance;
 }
 
-/// A report as JSON. Its tag leaves out when the report was made: the same numbers are the same
-/// answer a minute later.
+/// A report as JSON. One that is kept is the same byte by byte each time. The tag of another leaves
+/// out when it was made, and how long that took: the same numbers are the same answer a minute later.
 fn report(request: &HeaderMap, mut answer: impl Sourced) -> Response<Body> {
     let body = json(&answer);
-    answer.provenance().as_of = chrono::DateTime::UNIX_EPOCH;
-    let tag = Tag::weak(&json(&answer));
-    etag::answer(request, &tag, etag::PRIVATE, JSON, body)
+    let found = answer.provenance().found;
+    let tag = if found.cached == Cached::Bypass {
+        answer.provenance().forget_when();
+        Tag::weak(&json(&answer))
+    } else {
+        Tag::strong(&body)
+    };
+    let served = Served {
+        cached: found.cached,
+        whole: false,
+        fresh_for: found.fresh_for,
+    };
+    let caching = cached::control(found.fresh_for);
+    let mut answer = etag::answer(request, &tag, &caching, JSON, body);
+    let headers = answer.headers_mut();
+    headers.insert(cached::CACHE_STATUS, cached::status(&served));
+    answer
 }
 
 fn json(answer: &impl Serialize) -> Vec<u8> {

@@ -4,8 +4,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::http::{WebSocket as Protocol, WebSocketProtocols, WsMessage};
-use axum::extract::State as Extract;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
@@ -51,17 +49,10 @@ impl Sockets {
 }
 
 /// Turns a request into a socket.
-pub(super) async fn upgrade(
-    Extract(state): Extract<State>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|_| {
-        let detail = "GET /graphql is a WebSocket (graphql-transport-ws); send queries with POST.";
-        Problem::with(Code::MethodNotAllowed, detail)
-    })?;
+pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade) -> Response {
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_MESSAGE);
     let open = state.sockets.open.clone();
-    Ok(upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state))))
+    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state)))
 }
 
 async fn serve(socket: WebSocket, state: State) {

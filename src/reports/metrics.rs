@@ -7,6 +7,7 @@
 
 mod cells;
 mod cover;
+mod depends_on;
 pub mod filter;
 mod plan;
 mod question;
@@ -16,16 +17,21 @@ mod summed;
 mod who;
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Question};
 use super::{Reports, bucket_index};
+use crate::cache::DependsOn;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
+use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
@@ -34,7 +40,7 @@ use series::{Reading, Table};
 use summed::Summed;
 pub(super) use who::WhoIsWho;
 
-pub(super) use cells::{Cell, cells};
+pub(super) use cells::{Cell, Told, cells};
 
 pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
@@ -47,7 +53,7 @@ const MAX_GROUPS: u32 = 20_000;
 pub const MAX_VALUES: usize = 100_000;
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricsAnswer {
     /// The groups in their order, of each its measures as they were asked for.
     pub series: Vec<Series>,
@@ -67,7 +73,13 @@ impl Reports {
     /// # Errors
     /// One that cannot be.
     pub fn range(&self, span: Span, week_start: Weekday, zone: Tz) -> Result<TimeRange, Problem> {
-        span.resolve(self.clock.now(), week_start, zone)
+        let now = self.clock.now();
+        if let Some(collected) = &self.collected
+            && !matches!(span, Span::Between(_))
+        {
+            collected.resolve(now);
+        }
+        span.resolve(now, week_start, zone)
     }
 
     /// Answers what was measured.
@@ -76,15 +88,15 @@ impl Reports {
     /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
-        let asked = Asked::new(question, &self.who)?;
+        let asked = Asked::new(question)?;
         Box::pin(self.ask(&asked, question.max_staleness)).await
     }
 }
 
 /// The question with the bounds of its buckets.
-pub(super) struct Asked<'a> {
-    question: &'a MetricsQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+pub(super) struct Asked {
+    question: MetricsQuestion,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
@@ -93,38 +105,39 @@ pub(super) struct Asked<'a> {
 pub(super) struct Measured {
     pub(super) series: Vec<Series>,
     pub(super) plan: Vec<Step>,
-    rows_read: i64,
+    pub(super) rows_read: i64,
 }
 
-impl<'a> Asked<'a> {
+impl Asked {
     /// A question that can be answered.
-    pub(super) fn new(question: &'a MetricsQuestion, who: &'a WhoIsWho) -> Result<Self, Problem> {
+    pub(super) fn new(question: &MetricsQuestion) -> Result<Self, Problem> {
         question.check()?;
         let compared = question.compared_range()?;
         Ok(Self {
-            question,
-            who,
+            question: MetricsQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
             bounds: question.bounds(question.range)?,
             compared: compared.map(|range| question.bounds(range)).transpose()?,
         })
     }
 
-    /// Answers it from a snapshot that has everything from before `as_of`.
-    pub(super) async fn measure(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<Measured, Failure> {
+    /// What is asked.
+    pub(super) fn question(&self) -> &MetricsQuestion {
+        &self.question
+    }
+
+    /// Measures it at a moment.
+    pub(super) async fn measure(&self, moment: Moment<'_>) -> Result<Measured, Failure> {
         let Self {
             question,
             bounds,
             compared,
-            ..
         } = self;
         let mut asking = Asking {
-            snapshot,
+            moment,
             question,
-            who: self.who,
             rows_read: 0,
         };
         let mut series = Vec::new();
@@ -147,7 +160,14 @@ impl<'a> Asked<'a> {
                 }
                 None => None,
             };
-            series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
+            series = series::series(
+                question,
+                bounds,
+                moment.as_of,
+                &chosen,
+                &now,
+                before.as_ref(),
+            );
         }
         Ok(Measured {
             series,
@@ -157,23 +177,52 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for MetricsAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "metrics";
     type Answer = MetricsAnswer;
 
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<MetricsAnswer, Failure> {
-        let question = self.question;
+    fn tenant(&self) -> TenantId {
+        self.question.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        if self.question.explain {
+            return None;
+        }
+        let ends = |bounds: &[DateTime<Utc>]| (bounds[0], bounds[bounds.len() - 1]);
+        let compared = self.compared.as_deref().map(ends);
+        Some(depends_on::depends_on(&self.question, compared))
+    }
+
+    /// The next bucket that ends says so from then on.
+    fn valid_until(&self, as_of: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let over = self.bounds.partition_point(|bound| *bound <= as_of);
+        self.bounds.get(over).copied()
+    }
+
+    async fn answer(&self, moment: Moment<'_>) -> Result<MetricsAnswer, Failure> {
+        let question = &self.question;
         let Measured {
             series,
             plan,
             rows_read,
-        } = self.measure(snapshot, as_of).await?;
+        } = self.measure(moment).await?;
         Ok(MetricsAnswer {
             warnings: question.warnings(&series),
-            provenance: provenance_of(question, &plan, snapshot, as_of).await?,
+            provenance: provenance_of(question, &plan, rows_read, moment).await?,
             series,
             plan,
             rows_read,
@@ -185,15 +234,19 @@ impl Question for Asked<'_> {
 pub(super) async fn provenance_of(
     question: &MetricsQuestion,
     plan: &[Step],
-    snapshot: &Snapshot,
-    as_of: DateTime<Utc>,
+    rows_read: i64,
+    Moment {
+        snapshot, as_of, ..
+    }: Moment<'_>,
 ) -> Result<Provenance, Failure> {
     let orders = question.asks_for_orders_alone();
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
     let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-    let source = Source::of(plan);
-    Ok(Provenance::exact(as_of, source, &row))
+    Ok(Provenance {
+        rows_read,
+        ..Provenance::exact(as_of, Source::of(plan), &row)
+    })
 }
 
 /// The groups that an answer has.
@@ -213,9 +266,8 @@ impl Chosen {
 
 /// A question on its way.
 struct Asking<'a> {
-    snapshot: &'a Snapshot,
+    moment: Moment<'a>,
     question: &'a MetricsQuestion,
-    who: &'a WhoIsWho,
     rows_read: i64,
 }
 
@@ -300,7 +352,7 @@ impl Asking<'_> {
                 bots: question.bots,
                 limit: limit + 1,
             };
-            let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
+            let rows = metrics(&**self.moment.snapshot, subject, source, &cut).await?;
             if rows.len() > limit as usize {
                 return Err(too_many_groups(limit));
             }

@@ -1,12 +1,17 @@
 //! Where a number comes from: part of every answer.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::metrics::{Read, Step};
 use crate::storage::queries::provenance::ProvenanceRow;
 
+pub use crate::cache::Cached;
+
 /// What was read for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// The rollups alone; facts of hours that are not summed up yet.
     Rollup,
@@ -46,7 +51,7 @@ impl Source {
 }
 
 /// Where an answer comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Every event that was acknowledged before this moment is in the answer.
     pub as_of: DateTime<Utc>,
@@ -62,6 +67,24 @@ pub struct Provenance {
     pub excluded_bots: i64,
     /// How many events are in quarantine, of whatever range; 10,000 stands for as many or more.
     pub quarantined: i64,
+    /// How many rows the database gave for the numbers.
+    pub rows_read: i64,
+    /// How many milliseconds the database took, when they were read.
+    pub query_ms: i64,
+    /// How far an estimate may be off, as a part of it; nothing of exact answers.
+    pub error_bound: Option<f64>,
+    /// Where the answer itself was found: not part of what is kept.
+    #[serde(skip)]
+    pub found: Found,
+}
+
+/// Where an answer was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Where.
+    pub cached: Cached,
+    /// How long it may still be shown to one who takes answers as old as this one does.
+    pub fresh_for: Duration,
 }
 
 impl Provenance {
@@ -75,6 +98,18 @@ impl Provenance {
             late_events: row.late_events,
             excluded_bots: row.excluded_bots,
             quarantined: row.quarantined,
+            rows_read: 0,
+            query_ms: 0,
+            error_bound: None,
+            found: Found::default(),
+        }
+    }
+
+    /// The same of so many rows.
+    pub(super) fn of_rows(self, rows: usize) -> Self {
+        Self {
+            rows_read: i64::try_from(rows).unwrap_or(i64::MAX),
+            ..self
         }
     }
 }

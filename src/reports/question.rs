@@ -1,25 +1,64 @@
-//! How a report is asked for: of one snapshot, of whichever server may answer.
+//! How a report is asked for: of what is kept, or else of one snapshot of whichever server may
+//! answer.
 
-use std::time::Duration;
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Reports;
+use super::metrics::WhoIsWho;
+use super::provenance::{Found, Provenance};
+use crate::cache::{Answered, Cached, DependsOn, Key, Made, Source};
+use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::queries::changes;
 use crate::storage::{Served, Snapshot, StorageError};
 
-/// What one snapshot answers.
-pub(super) trait Question: Sync {
+/// What one snapshot answers. Its `Debug` shows all that it asks, for what is asked in the same
+/// words is answered the same; how old the answer may be does not belong to it.
+pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
+    /// What it is called.
+    const KIND: &'static str;
     /// The answer.
-    type Answer: Send;
+    type Answer: Answer;
 
-    /// Answers it from a snapshot that has everything from before `as_of`. It may be asked twice:
-    /// when a replica fails, the primary is asked.
+    /// Who asks.
+    fn tenant(&self) -> TenantId;
+
+    /// What the answer is made of; nothing if it is not worth keeping.
+    fn depends_on(&self) -> Option<DependsOn>;
+
+    /// When an answer of this moment is no longer true, though nothing has changed.
+    fn valid_until(&self, _as_of: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// Answers it of a moment. It may be asked twice: when a replica fails, the primary is asked.
     fn answer(
         &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
+        moment: Moment<'_>,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// What a question is answered of.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// What is stored.
+    pub(super) snapshot: &'a Snapshot,
+    /// Everything from before is in it.
+    pub(super) as_of: DateTime<Utc>,
+    /// Which users are one.
+    pub(super) who: &'a WhoIsWho,
+}
+
+/// An answer that can be kept.
+pub(super) trait Answer: Serialize + DeserializeOwned + Send {
+    /// Where its numbers come from.
+    fn provenance(&mut self) -> &mut Provenance;
 }
 
 /// Why there is no answer. What the database says is kept apart from what clients are told, until
@@ -54,18 +93,81 @@ impl From<Failure> for Problem {
 }
 
 impl Reports {
-    /// Asks a replica that is fresh enough, if there is one, else the primary; and the primary
-    /// after all where the replica fails for a reason of its own.
+    /// Answers a question from what is kept, or else asks for it.
     pub(super) async fn ask<Q: Question>(
         &self,
         question: &Q,
         max_staleness: Duration,
     ) -> Result<Q::Answer, Problem> {
+        let Some(depends_on) = question.depends_on().filter(|_| self.cache.is_on()) else {
+            let (answer, _) = self.ask_database(question, max_staleness, false).await?;
+            return Ok(self.found(answer, None, max_staleness));
+        };
+        let asking = Asking::new(self, question, depends_on, max_staleness);
+        let Some(answered) = self.cache.answer(&asking).await? else {
+            return Err(Code::Internal.into());
+        };
+        if answered.cached == Cached::Stale {
+            self.renew(question, &asking);
+        }
+        let own = asking
+            .own
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let answer = match own.filter(|_| answered.cached == Cached::Miss) {
+            Some(own) => own,
+            None => postcard::from_bytes(answered.body()).map_err(|error| {
+                tracing::error!(%error, "what was kept cannot be read");
+                Problem::new(Code::Internal)
+            })?,
+        };
+        Ok(self.found(answer, Some(&answered), max_staleness))
+    }
+
+    /// Has an answer made anew, behind the one who is served with what was true a while ago.
+    fn renew<Q: Question>(&self, question: &Q, asking: &Asking<'_, Q>) {
+        if let Some(renewal) = self.cache.begin_renewing(asking.key) {
+            let (reports, question) = (self.clone(), question.clone());
+            let (depends_on, max_staleness) = (asking.depends_on.clone(), asking.max_staleness);
+            tokio::spawn(async move {
+                let asking = Asking::new(&reports, &question, depends_on, max_staleness);
+                renewal.renew(&asking).await;
+            });
+        }
+    }
+
+    /// The answer with where it was found.
+    fn found<A: Answer>(
+        &self,
+        mut answer: A,
+        answered: Option<&Answered>,
+        max_staleness: Duration,
+    ) -> A {
+        let fresh_for = answered.map_or(max_staleness, |one| one.fresh_for(max_staleness));
+        answer.provenance().found = Found {
+            cached: answered.map_or(Cached::Bypass, |answered| answered.cached),
+            fresh_for,
+        };
+        if let Some(collected) = &self.collected {
+            collected.add(answered, max_staleness);
+        }
+        answer
+    }
+
+    /// Asks a replica that is fresh enough, if there is one, else the primary; and the primary
+    /// after all where the replica fails for a reason of its own. With the answer comes the number
+    /// of the last change that is in it, if that is wanted.
+    async fn ask_database<Q: Question>(
+        &self,
+        question: &Q,
+        max_staleness: Duration,
+        numbered: bool,
+    ) -> Result<(Q::Answer, i64), Problem> {
         let (snapshot, served) = self.snapshot_within(max_staleness).await?;
-        match answer(question, snapshot, served).await {
+        match answer(question, &self.who, snapshot, served, numbered).await {
             Err(Failure::Storage(error)) if self.db.falls_back(served, &error) => {
                 let (snapshot, served) = self.snapshot_within(Duration::ZERO).await?;
-                Ok(answer(question, snapshot, served).await?)
+                Ok(answer(question, &self.who, snapshot, served, numbered).await?)
             }
             answer => Ok(answer?),
         }
@@ -82,10 +184,86 @@ impl Reports {
 
 async fn answer<Q: Question>(
     question: &Q,
+    who: &WhoIsWho,
     snapshot: Snapshot,
     served: Served,
-) -> Result<Q::Answer, Failure> {
-    let answer = question.answer(&snapshot, served.as_of).await?;
+    numbered: bool,
+) -> Result<(Q::Answer, i64), Failure> {
+    let begun = Instant::now();
+    let number = if numbered {
+        changes::last(&*snapshot).await?
+    } else {
+        0
+    };
+    let moment = Moment {
+        snapshot: &snapshot,
+        as_of: served.as_of,
+        who,
+    };
+    let mut answer = question.answer(moment).await?;
+    let took = begun.elapsed().as_millis();
+    answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
     snapshot.commit().await?;
-    Ok(answer)
+    Ok((answer, number))
+}
+
+/// A question on its way through what is kept.
+struct Asking<'a, Q: Question> {
+    reports: &'a Reports,
+    question: &'a Q,
+    key: Key,
+    depends_on: DependsOn,
+    max_staleness: Duration,
+    /// The answer, if it was made for this one.
+    own: Mutex<Option<Q::Answer>>,
+}
+
+impl<'a, Q: Question> Asking<'a, Q> {
+    fn new(
+        reports: &'a Reports,
+        question: &'a Q,
+        depends_on: DependsOn,
+        max_staleness: Duration,
+    ) -> Self {
+        Self {
+            reports,
+            question,
+            key: Key::of(question.tenant(), Q::KIND, question),
+            depends_on,
+            max_staleness,
+            own: Mutex::default(),
+        }
+    }
+}
+
+impl<Q: Question> Source for Asking<'_, Q> {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn max_staleness(&self) -> Duration {
+        self.max_staleness
+    }
+
+    async fn make(&self) -> Result<Made, Problem> {
+        let Self {
+            reports, question, ..
+        } = self;
+        let asked = reports.ask_database(*question, self.max_staleness, true);
+        let (mut answer, number) = Box::pin(asked).await?;
+        let as_of = answer.provenance().as_of;
+        let body = postcard::to_stdvec(&answer).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written down");
+            Problem::new(Code::Internal)
+        })?;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = Some(answer);
+        Ok(Made {
+            body: body.into(),
+            depends_on: self.depends_on.clone(),
+            number,
+            as_of,
+            valid_until: question.valid_until(as_of),
+        })
+    }
 }

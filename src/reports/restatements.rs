@@ -3,19 +3,21 @@
 //! A minute is closed five minutes after an event in it. What comes after that still lands in its
 //! minute, and is summed there on its own too: so an answer can say what the numbers were before.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, bucket_index, minor_units};
+use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::storage::Snapshot;
 use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::restatements::{RestatementRow, restatements};
 
@@ -39,7 +41,7 @@ pub struct RestatementsQuestion {
 }
 
 /// The numbers that something late changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestatedMeasures {
     /// How many events of all types.
     pub events: i64,
@@ -54,7 +56,7 @@ pub struct RestatedMeasures {
 }
 
 /// A bucket with something late in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restatement {
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -84,7 +86,7 @@ impl Restatement {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RestatementsAnswer {
     /// Of all amounts.
     pub currency: Currency,
@@ -106,24 +108,54 @@ impl Reports {
         question: &RestatementsQuestion,
     ) -> Result<RestatementsAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let asked = Asked {
+            question: RestatementsQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a RestatementsQuestion,
+#[derive(Clone)]
+struct Asked {
+    question: RestatementsQuestion,
     bounds: Vec<DateTime<Utc>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for RestatementsAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "restatements";
     type Answer = RestatementsAnswer;
+
+    fn tenant(&self) -> TenantId {
+        self.question.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        Some(DependsOn::range(self.question.range))
+    }
 
     async fn answer(
         &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
+        Moment {
+            snapshot, as_of, ..
+        }: Moment<'_>,
     ) -> Result<RestatementsAnswer, Failure> {
         let Self { question, bounds } = self;
         let RestatementsQuestion {
@@ -133,9 +165,10 @@ impl Question for Asked<'_> {
             currency,
             bots,
             ..
-        } = **question;
+        } = *question;
         let db = &**snapshot;
         let rows = restatements(db, tenant, currency, bounds, bots).await?;
+        let read = rows.len();
         let row = provenance(db, tenant, range, None, bots).await?;
         Ok(RestatementsAnswer {
             currency,
@@ -144,7 +177,7 @@ impl Question for Asked<'_> {
                 .into_iter()
                 .map(|row| restatement(&row, bounds))
                 .collect(),
-            provenance: Provenance::exact(as_of, Source::Rollup, &row),
+            provenance: Provenance::exact(as_of, Source::Rollup, &row).of_rows(read),
         })
     }
 }

@@ -3,15 +3,18 @@
 //! Orders, units, revenue and refunds come from the rollups. Buyers are a distinct count: they are
 //! counted over the purchases, and only when they are asked for.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-use super::metrics::{Cell, MetricsQuestion, WhoIsWho, cells, provenance_of};
+use super::metrics::{Cell, MetricsQuestion, cells, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
+use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::condition::Key;
 use crate::domain::measure::{Dimension, Measure};
@@ -108,7 +111,7 @@ pub struct SalesQuestion {
 }
 
 /// What was sold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesMeasures {
     /// In minor units; wide enough for any number of the largest orders.
     pub revenue: i128,
@@ -149,7 +152,7 @@ impl SalesMeasures {
 }
 
 /// One bucket of one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesBucket {
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -162,7 +165,7 @@ pub struct SalesBucket {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SalesAnswer {
     /// Of all amounts.
     pub currency: Currency,
@@ -186,10 +189,11 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let who = &self.who;
         let asked = Asked {
-            question,
-            who,
+            question: SalesQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
             bounds,
         };
         self.ask(&asked, question.max_staleness).await
@@ -197,35 +201,56 @@ impl Reports {
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a SalesQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+struct Asked {
+    question: SalesQuestion,
     bounds: Vec<DateTime<Utc>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for SalesAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "sales";
     type Answer = SalesAnswer;
 
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<SalesAnswer, Failure> {
-        let Self {
-            question,
-            who,
-            bounds,
-        } = self;
+    fn tenant(&self) -> TenantId {
+        self.question.shop.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.buyers_per_bucket || question.buyers_in_total;
+        Some(if counts {
+            depends_on.and_who()
+        } else {
+            depends_on
+        })
+    }
+
+    async fn answer(&self, moment: Moment<'_>) -> Result<SalesAnswer, Failure> {
+        let Self { question, bounds } = self;
         let (currency, groups) = (question.currency, question.groups);
-        let (told, mut plan) = cells(&question.told_apart(), bounds, snapshot, who).await?;
+        let (told, mut read) = cells(&question.told_apart(), bounds, moment).await?;
         if told.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
         // Neither orders nor buyers add up over buckets and groups.
         let whole_range = [question.range.from, question.range.to];
         let totals = question.by_currency();
-        let (by_currency, also) = cells(&totals, &whole_range, snapshot, who).await?;
-        plan.extend(also);
+        let (by_currency, also) = cells(&totals, &whole_range, moment).await?;
+        read.add(also);
         let (own, others): (Vec<Cell>, Vec<Cell>) = by_currency
             .into_iter()
             .partition(|cell| cell.group == [currency.code()]);
@@ -248,7 +273,7 @@ impl Question for Asked<'_> {
             buckets,
             totals: SalesMeasures::of(own, question.buyers_in_total),
             other_currencies: others.into_iter().flat_map(|cell| cell.group).collect(),
-            provenance: provenance_of(&totals, &plan, snapshot, as_of).await?,
+            provenance: provenance_of(&totals, &read.plan, read.rows, moment).await?,
         })
     }
 }

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::metrics::{Asked as AskedMetrics, Group, MetricsQuestion, Series, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
+use crate::cache::DependsOn;
 use crate::domain::condition::Condition;
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::Currency;
 use crate::domain::number::{Number, RATIO_DECIMALS};
+use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::storage::Snapshot;
 
 /// How many places a list has unless it is asked for more or less.
 pub const LIMIT: u16 = 10;
@@ -173,33 +174,45 @@ impl Reports {
     /// away or takes too long.
     pub async fn top(&self, question: &TopQuestion) -> Result<TopAnswer, Problem> {
         let asked = Asked {
-            question,
-            told_apart: AskedMetrics::new(&question.told_apart, &self.who)?,
-            total: AskedMetrics::new(&question.total, &self.who)?,
+            by: question.by,
+            told_apart: AskedMetrics::new(&question.told_apart)?,
+            total: AskedMetrics::new(&question.total)?,
         };
         Box::pin(self.ask(&asked, question.total.max_staleness)).await
     }
 }
 
 /// The question in its two parts.
-struct Asked<'a> {
-    question: &'a TopQuestion,
-    told_apart: AskedMetrics<'a>,
-    total: AskedMetrics<'a>,
+#[derive(Clone, Debug)]
+struct Asked {
+    by: Measure,
+    told_apart: AskedMetrics,
+    total: AskedMetrics,
 }
 
-impl Question for Asked<'_> {
+impl Answer for TopAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "top";
     type Answer = TopAnswer;
 
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<TopAnswer, Failure> {
-        let TopQuestion { by, total, .. } = self.question;
+    fn tenant(&self) -> TenantId {
+        self.total.tenant()
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        self.told_apart.depends_on()
+    }
+
+    async fn answer(&self, moment: Moment<'_>) -> Result<TopAnswer, Failure> {
+        let (by, total) = (&self.by, self.total.question());
         let compares = total.compare.is_some();
-        let told = self.told_apart.measure(snapshot, as_of).await?;
-        let all = self.total.measure(snapshot, as_of).await?;
+        let told = self.told_apart.measure(moment).await?;
+        let all = self.total.measure(moment).await?;
         let mut sum = Standing::default();
         for series in &all.series {
             sum.add(series, compares);
@@ -222,6 +235,7 @@ impl Question for Asked<'_> {
                 }),
             }
         }
+        let rows_read = told.rows_read + all.rows_read;
         let plan: Vec<_> = told.plan.into_iter().chain(all.plan).collect();
         Ok(TopAnswer {
             currency: total.currency,
@@ -229,7 +243,7 @@ impl Question for Asked<'_> {
             rows,
             others,
             total: sum,
-            provenance: provenance_of(total, &plan, snapshot, as_of).await?,
+            provenance: provenance_of(total, &plan, rows_read, moment).await?,
         })
     }
 }

@@ -1,15 +1,18 @@
 //! What happened: events by type, pageviews, and how many users there were; a short form of
 //! [`metrics`](super::metrics).
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-use super::metrics::{MetricsQuestion, Step, WhoIsWho, cells, provenance_of};
+use super::metrics::{MetricsQuestion, Told, cells, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
+use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::tenant::Sender;
@@ -41,7 +44,7 @@ pub struct TrafficQuestion {
 }
 
 /// What happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficMeasures {
     /// Of all types.
     pub events: i64,
@@ -70,7 +73,7 @@ impl TrafficMeasures {
 }
 
 /// One bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficBucket {
     /// Its first instant.
     pub start: DateTime<Utc>,
@@ -81,7 +84,7 @@ pub struct TrafficBucket {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrafficAnswer {
     /// Of whose days and hours.
     pub zone: Tz,
@@ -100,10 +103,11 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let who = &self.who;
         let asked = Asked {
-            question,
-            who,
+            question: TrafficQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
             bounds,
         };
         self.ask(&asked, question.max_staleness).await
@@ -111,28 +115,51 @@ impl Reports {
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a TrafficQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+struct Asked {
+    question: TrafficQuestion,
     bounds: Vec<DateTime<Utc>>,
 }
 
-impl Question for Asked<'_> {
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
+impl Answer for TrafficAnswer {
+    fn provenance(&mut self) -> &mut Provenance {
+        &mut self.provenance
+    }
+}
+
+impl Question for Asked {
+    const KIND: &'static str = "traffic";
     type Answer = TrafficAnswer;
 
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<TrafficAnswer, Failure> {
-        let Self {
-            question, bounds, ..
-        } = self;
+    fn tenant(&self) -> TenantId {
+        self.question.shop.tenant
+    }
+
+    fn depends_on(&self) -> Option<DependsOn> {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.users_per_bucket || question.users_in_total;
+        Some(if counts {
+            depends_on.and_who()
+        } else {
+            depends_on
+        })
+    }
+
+    async fn answer(&self, moment: Moment<'_>) -> Result<TrafficAnswer, Failure> {
+        let Self { question, bounds } = self;
         let by_type = MetricsQuestion {
             keys: vec![Dimension::EventType.into()],
             ..question.plain(vec![Measure::Events, Measure::Pageviews])
         };
-        let (rows, mut plan) = cells(&by_type, bounds, snapshot, self.who).await?;
+        let (rows, mut read) = cells(&by_type, bounds, moment).await?;
         if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
         }
@@ -151,14 +178,14 @@ impl Question for Asked<'_> {
         }
         if question.users_in_total {
             let range = [question.range.from, question.range.to];
-            let users = self.users(&range, snapshot, &mut plan).await?;
+            let users = self.users(&range, moment, &mut read).await?;
             totals.users = Some(users.first().map_or(0, |(_, users)| *users));
         }
         if question.users_per_bucket {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            for (bucket, users) in self.users(bounds, snapshot, &mut plan).await? {
+            for (bucket, users) in self.users(bounds, moment, &mut read).await? {
                 buckets[bucket].measures.users = Some(users);
             }
         }
@@ -166,7 +193,7 @@ impl Question for Asked<'_> {
             zone: question.zone,
             buckets,
             totals,
-            provenance: provenance_of(&by_type, &plan, snapshot, as_of).await?,
+            provenance: provenance_of(&by_type, &read.plan, read.rows, moment).await?,
         })
     }
 }
@@ -176,12 +203,12 @@ impl Asked<'_> {
     async fn users(
         &self,
         bounds: &[DateTime<Utc>],
-        snapshot: &Snapshot,
-        plan: &mut Vec<Step>,
+        moment: Moment<'_>,
+        read: &mut Told,
     ) -> Result<Vec<(usize, i64)>, Failure> {
         let users = self.question.plain(vec![Measure::Users]);
-        let (cells, read) = cells(&users, bounds, snapshot, self.who).await?;
-        plan.extend(read);
+        let (cells, also) = cells(&users, bounds, moment).await?;
+        read.add(also);
         let users = cells
             .iter()
             .map(|cell| (cell.bucket, whole(cell.values[0])));

@@ -117,6 +117,30 @@ metrics! {
     replica_fallbacks_conflict: Counter = "tidewater_replica_fallbacks_total" ["reason" = "conflict"],
     /// Reports that were read from the primary though a replica might have served, by why.
     replica_fallbacks_refused: Counter = "tidewater_replica_fallbacks_total" ["reason" = "refused"],
+    /// Answers to questions and requests by where they were found.
+    cache_hit_process: Counter = "tidewater_cache_answers_total" ["found" = "process"],
+    /// Answers to questions and requests by where they were found.
+    cache_hit_shared: Counter = "tidewater_cache_answers_total" ["found" = "shared"],
+    /// Answers to questions and requests by where they were found.
+    cache_hit_response: Counter = "tidewater_cache_answers_total" ["found" = "response"],
+    /// Answers to questions and requests by where they were found.
+    cache_stale: Counter = "tidewater_cache_answers_total" ["found" = "stale"],
+    /// Answers to questions and requests by where they were found.
+    cache_miss: Counter = "tidewater_cache_answers_total" ["found" = "nowhere"],
+    /// Questions that waited for an answer that was being made.
+    cache_joined: Counter = "tidewater_cache_joined_total",
+    /// Kept answers that were found to be true no longer.
+    cache_invalidated: Counter = "tidewater_cache_invalidated_total",
+    /// Looks at what changed, each for all that waited, and how long each took, in seconds.
+    cache_look_seconds: Histogram = "tidewater_cache_look_seconds",
+    /// Looks at what changed that failed: who wanted an answer of this moment had it made.
+    cache_look_failures: Counter = "tidewater_cache_look_failures_total",
+    /// Bytes of answers in the memory of this process.
+    cache_bytes: Gauge = "tidewater_cache_bytes",
+    /// Whether answers are kept in Redis just now.
+    cache_redis_up: Gauge = "tidewater_cache_redis_up",
+    /// Commands of the cache that Redis refused or did not answer in time.
+    cache_redis_errors: Counter = "tidewater_cache_redis_errors_total",
     /// HTTP requests by the class of their answer.
     http_success: Counter = "tidewater_http_requests_total" ["class" = "2xx"],
     /// HTTP requests by the class of their answer.

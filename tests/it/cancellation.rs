@@ -7,7 +7,7 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Connection, PgConnection, Postgres, Tra
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::{Order, TestApp, answer};
+use crate::support::{Order, TestApp, TestDb, answer};
 
 /// A single question, without a snapshot.
 const PURCHASES: &str = "{ purchases(first: 2) { nodes { productId } } }";
@@ -43,7 +43,7 @@ pub fn ask(app: &TestApp, query: &str) -> JoinHandle<Value> {
 }
 
 /// Locks a table until it is rolled back.
-async fn lock<'c>(holder: &'c mut PgConnection, table: &str) -> Transaction<'c, Postgres> {
+pub async fn lock<'c>(holder: &'c mut PgConnection, table: &str) -> Transaction<'c, Postgres> {
     let mut lock = holder.begin().await.unwrap();
     let statement = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
     let statement = sqlx::query(AssertSqlSafe(statement));
@@ -54,7 +54,8 @@ async fn lock<'c>(holder: &'c mut PgConnection, table: &str) -> Transaction<'c, 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_its_report_along_and_nobody_elses() {
     const CANCELLED: &str = "tidewater_read_statements_cancelled_total";
-    let app = TestApp::start().await;
+    // Of what is kept, one would ask for all.
+    let app = TestApp::keeping(TestDb::migrated().await, None, 0).await;
     app.accept(&[Order::of("mug").event(), Order::of("tea").event()])
         .await;
     let mut watcher = app.db.connect().await;

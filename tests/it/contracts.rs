@@ -133,22 +133,38 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &["storage"]),
     ("realtime", &["storage"]),
     ("ingest", &["storage", "realtime"]),
-    ("reports", &["storage"]),
+    ("cache", &["storage"]),
+    ("reports", &["storage", "cache"]),
     ("jobs", &["storage", "reports", "ingest"]),
     // Faces.
     (
         "graphql",
-        &["reports", "ingest", "realtime", "access", "storage::entity"],
+        &[
+            "reports",
+            "cache",
+            "ingest",
+            "realtime",
+            "access",
+            "storage::entity",
+        ],
     ),
     (
         "http",
-        &["graphql", "reports", "ingest", "access", "storage::entity"],
+        &[
+            "graphql",
+            "reports",
+            "cache",
+            "ingest",
+            "access",
+            "storage::entity",
+        ],
     ),
     // What wires: `app` every room, `cli` what a command needs.
     (
         "app",
         &[
-            "access", "graphql", "http", "ingest", "jobs", "realtime", "reports", "storage",
+            "access", "cache", "graphql", "http", "ingest", "jobs", "realtime", "reports",
+            "storage",
         ],
     ),
     (
@@ -182,7 +198,16 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sea_orm", &["src/storage.rs", "src/storage/"]),
     ("sqlx", &["src/storage.rs", "src/storage/"]),
     ("migration", &["src/storage/schema.rs"]),
-    ("redis", &["src/realtime/", "src/ingest/log/", "src/app.rs"]),
+    (
+        "redis",
+        &[
+            "src/cache.rs",
+            "src/cache/",
+            "src/realtime/",
+            "src/ingest/log/",
+            "src/app.rs",
+        ],
+    ),
     (
         "clap",
         &[
@@ -303,4 +328,29 @@ fn files(folder: &str) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+#[test]
+fn every_query_says_whether_its_answer_may_be_kept() {
+    let mut silent = Vec::new();
+    let says = |attributes: &str| attributes.contains("cache_control(");
+    for (folder, all) in [("src/graphql/query", true), ("src/graphql/types", false)] {
+        for file in files(folder) {
+            let text = read_to_string(&file).unwrap();
+            let mut parts = text.split("\n    async fn ");
+            let mut before = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let (signature, _) = part.split_once('{').unwrap();
+                let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+                // What asks for more of a record is answered from elsewhere than the report.
+                let matters = all || signature.contains("ctx: &Context");
+                if matters && !says(attributes) {
+                    let name = signature.split('(').next().unwrap_or_default();
+                    silent.push(format!("{}: {name}", file.display()));
+                }
+                before = part.to_owned();
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
 }

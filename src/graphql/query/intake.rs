@@ -19,7 +19,7 @@ pub(super) struct IntakeQueries;
 #[Object]
 impl IntakeQueries {
     /// The schemas that events' properties are checked against, by type: at most 200.
-    #[graphql(complexity = "20 + 10 * child_complexity")]
+    #[graphql(complexity = "20 + 10 * child_complexity", cache_control(no_cache))]
     async fn event_schemas(&self, ctx: &Context<'_>) -> Result<Vec<EventSchema>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let rows = ctx.ingest().event_schemas(tenant).await?;
@@ -28,7 +28,10 @@ impl IntakeQueries {
 
     /// Events that could not be stored as they were, the newest first; pages of up to 100. Needs the
     /// scope `admin`, for payloads hold whatever was sent.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn quarantine(
         &self,
         ctx: &Context<'_>,
@@ -51,7 +54,7 @@ impl IntakeQueries {
 
     /// How ingest does: what waits to be stored, how far the tenant's events have come, and how long
     /// an event takes from the door to an answer.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(complexity = "20 + child_complexity", cache_control(no_cache))]
     async fn ingest_health(&self, ctx: &Context<'_>) -> Result<IngestHealth> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let intake = ctx.reports().intake(tenant).await?;
@@ -65,7 +68,7 @@ impl IntakeQueries {
 
     /// The receipts of a batch: what became of each event. Nothing if no such batch of this tenant
     /// is stored, or if it was longer ago than receipts are kept. Needs the scope `ingest` or `read`.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(complexity = "20 + child_complexity", cache_control(no_cache))]
     async fn receipt(&self, ctx: &Context<'_>, batch_id: Uuid) -> Result<Option<IngestPayload>> {
         let sender = ctx.identity(Scope::Ingest);
         let tenant = sender.or_else(|_| ctx.identity(Scope::Read))?.tenant;

@@ -14,7 +14,10 @@ pub(super) struct MetricsQueries;
 impl MetricsQueries {
     /// Measures, told apart by dimensions, over time: one language for every number. Each is exact,
     /// in every time zone; `provenance` and `plan` say what was read for it.
-    #[graphql(complexity = "100 + child_complexity")]
+    #[graphql(
+        complexity = "100 + child_complexity",
+        cache_control(private, max_age = 60)
+    )]
     async fn metrics(&self, ctx: &Context<'_>, input: MetricsInput) -> Result<Metrics> {
         let identity = ctx.identity(Scope::Read)?;
         let question = input.question(ctx.reports(), identity)?;

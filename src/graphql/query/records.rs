@@ -27,6 +27,7 @@ pub(super) struct RecordQueries;
 #[Object]
 impl RecordQueries {
     /// The event with the id that its sender gave it.
+    #[graphql(cache_control(no_cache))]
     async fn event(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Event>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
@@ -34,6 +35,7 @@ impl RecordQueries {
 
     /// The user whom this id stands for, or the one that events name by this `userId` (`externalId`),
     /// or with `anonymous` by this `anonymousId`.
+    #[graphql(cache_control(no_cache))]
     async fn user(
         &self,
         ctx: &Context<'_>,
@@ -57,6 +59,7 @@ impl RecordQueries {
     }
 
     /// The pageview with this id, which is its event's.
+    #[graphql(cache_control(no_cache))]
     async fn pageview(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Pageview>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx
@@ -67,6 +70,7 @@ impl RecordQueries {
     }
 
     /// The purchase with this id.
+    #[graphql(cache_control(no_cache))]
     async fn purchase(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Purchase>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx
@@ -77,12 +81,14 @@ impl RecordQueries {
     }
 
     /// The refund with this id.
+    #[graphql(cache_control(no_cache))]
     async fn refund(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Refund>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx.reports().refund(tenant, id).await?.map(Refund::from))
     }
 
     /// The product with the shop's id.
+    #[graphql(cache_control(no_cache))]
     async fn product(&self, ctx: &Context<'_>, id: String) -> Result<Option<Product>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let Some(id) = word(Some(id))? else {
@@ -92,7 +98,10 @@ impl RecordQueries {
     }
 
     /// Events, the newest first; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn events(
         &self,
         ctx: &Context<'_>,
@@ -116,7 +125,10 @@ impl RecordQueries {
     }
 
     /// Users, by id, each once whatever ids turned out to be theirs; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn users(
         &self,
         ctx: &Context<'_>,
@@ -139,7 +151,10 @@ impl RecordQueries {
     }
 
     /// Pageviews, the newest first; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn pageviews(
         &self,
         ctx: &Context<'_>,
@@ -163,7 +178,10 @@ impl RecordQueries {
     }
 
     /// Purchases, the newest first; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn purchases(
         &self,
         ctx: &Context<'_>,
@@ -187,7 +205,10 @@ impl RecordQueries {
     }
 
     /// Refunds, the newest first; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn refunds(
         &self,
         ctx: &Context<'_>,
@@ -211,7 +232,10 @@ impl RecordQueries {
     }
 
     /// What users' programs call themselves, in no order that means anything; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn user_agents(
         &self,
         ctx: &Context<'_>,
@@ -235,7 +259,10 @@ impl RecordQueries {
     }
 
     /// Products, by id; pages of up to 100.
-    #[graphql(complexity = "list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn products(
         &self,
         ctx: &Context<'_>,

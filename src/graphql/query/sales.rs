@@ -19,7 +19,10 @@ pub(super) struct SalesQueries;
 impl SalesQueries {
     /// Revenue, refunds, orders, units and average order value over time, from the minute rollup;
     /// buyers, where asked for, from the purchases.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(
+        complexity = "20 + child_complexity",
+        cache_control(private, max_age = 60)
+    )]
     async fn sales(
         &self,
         ctx: &Context<'_>,
@@ -56,7 +59,10 @@ impl SalesQueries {
 
     /// Which buckets were changed by events that came more than five minutes after they happened,
     /// and by how much: the numbers before and after, of those buckets alone.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(
+        complexity = "20 + child_complexity",
+        cache_control(private, max_age = 60)
+    )]
     #[allow(
         clippy::too_many_arguments,
         reason = "each is an argument of the field"

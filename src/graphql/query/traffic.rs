@@ -16,7 +16,10 @@ pub(super) struct TrafficQueries;
 impl TrafficQueries {
     /// Events by type and pageviews over time, from the minute rollup; users, where asked for, from
     /// the days they came on or from the events.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(
+        complexity = "20 + child_complexity",
+        cache_control(private, max_age = 60)
+    )]
     async fn traffic(
         &self,
         ctx: &Context<'_>,

@@ -76,7 +76,7 @@ pub(in crate::graphql) struct Total {
 #[Object]
 impl Total {
     /// How many records pass the filter; counted when asked for, which takes longer than a page.
-    #[graphql(complexity = 25)]
+    #[graphql(complexity = 25, cache_control(no_cache))]
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
         Ok((self.count)(ctx.reports().clone()).await?)
     }

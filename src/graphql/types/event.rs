@@ -84,6 +84,7 @@ impl Event {
     }
 
     /// What the user's program calls itself.
+    #[graphql(cache_control(no_cache))]
     async fn user_agent(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let Some(id) = self.0.user_agent_id else {
             return Ok(None);
@@ -102,6 +103,7 @@ impl Event {
     }
 
     /// Who did it.
+    #[graphql(cache_control(no_cache))]
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let user = ctx.loader().load_one(UserKey(self.0.user_id)).await?;
         Ok(user.map(User::from))
@@ -114,6 +116,7 @@ impl Event {
     }
 
     /// The lines of the order made in it.
+    #[graphql(cache_control(no_cache))]
     async fn purchases(&self, ctx: &Context<'_>) -> Result<Vec<Purchase>> {
         let rows = ctx.loader().load_one(PurchasesKey(self.place())).await?;
         Ok(rows
@@ -124,6 +127,7 @@ impl Event {
     }
 
     /// What was paid back in it.
+    #[graphql(cache_control(no_cache))]
     async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<Refund>> {
         let rows = ctx.loader().load_one(RefundsKey(self.place())).await?;
         Ok(rows

@@ -53,12 +53,14 @@ impl Pageview {
     }
 
     /// The event it is part of.
+    #[graphql(cache_control(no_cache))]
     async fn event(&self, ctx: &Context<'_>) -> Result<Option<Event>> {
         let key = EventKey((self.0.timestamp, self.0.event_id));
         Ok(ctx.loader().load_one(key).await?.map(Event::from))
     }
 
     /// Who saw it.
+    #[graphql(cache_control(no_cache))]
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let user = ctx.loader().load_one(UserKey(self.0.user_id)).await?;
         Ok(user.map(User::from))

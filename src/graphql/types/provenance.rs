@@ -5,6 +5,24 @@ use chrono::{DateTime, Utc};
 
 use crate::reports::provenance;
 
+/// Where an answer was found.
+#[derive(Clone, Copy, Enum, PartialEq, Eq)]
+#[graphql(remote = "provenance::Cached")]
+pub(in crate::graphql) enum Cached {
+    /// In this process: nothing that it is made of has changed since `asOf`.
+    HitProcess,
+    /// In Redis, where another process of this server has put it: nothing that it is made of has
+    /// changed since `asOf`.
+    HitShared,
+    /// It is no longer true, but was true no longer ago than `maxStaleness` allows. The next one is
+    /// being made.
+    Stale,
+    /// In the database.
+    Miss,
+    /// In the database, for nothing is kept of such answers.
+    Bypass,
+}
+
 /// What was read for an answer.
 #[derive(Clone, Copy, Enum, PartialEq, Eq)]
 #[graphql(remote = "provenance::Source")]
@@ -24,7 +42,9 @@ pub(in crate::graphql) enum Source {
 /// Where an answer comes from.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct Provenance {
-    /// Every event that was acknowledged before this moment is in the answer.
+    /// Every event that was acknowledged before this moment is in the answer: when its numbers were
+    /// read. Nothing that they are made of has changed since, unless the answer is older than that by
+    /// `maxStaleness`.
     as_of: DateTime<Utc>,
     /// The latest time of an event that is stored, of whatever range; nothing if there is none.
     watermark: Option<DateTime<Utc>>,
@@ -37,8 +57,16 @@ pub(in crate::graphql) struct Provenance {
     late_events: i64,
     /// How many events of the range are left out because bots did them; 0 with `includeBots`.
     excluded_bots: i64,
-    /// How many events are in quarantine now, of whatever range; 10,000 stands for as many or more.
+    /// How many events were in quarantine then, of whatever range; 10,000 stands for as many or more.
     quarantined: i64,
+    /// How many rows the database gave for the numbers.
+    rows_read: i64,
+    /// How many milliseconds the database took, when the numbers were read.
+    query_ms: i64,
+    /// How far an estimate may be off, as a part of it; nothing of exact answers.
+    error_bound: Option<f64>,
+    /// Where the answer was found.
+    cache: Cached,
 }
 
 impl From<provenance::Provenance> for Provenance {
@@ -51,6 +79,10 @@ impl From<provenance::Provenance> for Provenance {
             late_events: provenance.late_events,
             excluded_bots: provenance.excluded_bots,
             quarantined: provenance.quarantined,
+            rows_read: provenance.rows_read,
+            query_ms: provenance.query_ms,
+            error_bound: provenance.error_bound,
+            cache: provenance.found.cached.into(),
         }
     }
 }

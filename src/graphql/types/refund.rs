@@ -87,18 +87,21 @@ impl Refund {
     }
 
     /// The event that it is a line of.
+    #[graphql(cache_control(no_cache))]
     async fn event(&self, ctx: &Context<'_>) -> Result<Option<Event>> {
         let key = EventKey((self.0.timestamp, self.0.event_id));
         Ok(ctx.loader().load_one(key).await?.map(Event::from))
     }
 
     /// Who was paid back.
+    #[graphql(cache_control(no_cache))]
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let user = ctx.loader().load_one(UserKey(self.0.user_id)).await?;
         Ok(user.map(User::from))
     }
 
     /// The product, if the refund names one that the catalogue knows.
+    #[graphql(cache_control(no_cache))]
     async fn product(&self, ctx: &Context<'_>) -> Result<Option<Product>> {
         let key = ProductKey(self.0.product_id.clone());
         Ok(ctx.loader().load_one(key).await?.map(Product::from))

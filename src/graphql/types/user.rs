@@ -45,7 +45,7 @@ impl User {
     }
 
     /// The other ids that turned out to be theirs, through `identify` and `alias`: at most 1,000.
-    #[graphql(complexity = 20)]
+    #[graphql(complexity = 20, cache_control(no_cache))]
     async fn merged_ids(&self, ctx: &Context<'_>) -> Result<Vec<Uuid>> {
         let merged = ctx.loader().load_one(MergedKey(self.0.user_id)).await?;
         let ids = merged.unwrap_or_default().into_iter();
@@ -78,7 +78,10 @@ impl User {
     }
 
     /// What they did, the newest first. One statement for each user: ask it of few.
-    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "20 + list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn events(
         &self,
         ctx: &Context<'_>,
@@ -98,7 +101,10 @@ impl User {
     }
 
     /// What they bought, the newest first. One statement for each user: ask it of few.
-    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "20 + list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn purchases(
         &self,
         ctx: &Context<'_>,
@@ -118,7 +124,10 @@ impl User {
     }
 
     /// What they were paid back, the newest first. One statement for each user: ask it of few.
-    #[graphql(complexity = "20 + list_cost(first, last, child_complexity)")]
+    #[graphql(
+        complexity = "20 + list_cost(first, last, child_complexity)",
+        cache_control(no_cache)
+    )]
     async fn refunds(
         &self,
         ctx: &Context<'_>,

@@ -29,7 +29,7 @@ pub(in crate::http) enum Source {
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct Provenance {
     /// Every event that was acknowledged before this moment is in the answer: RFC 3339, UTC.
-    pub(super) as_of: DateTime<Utc>,
+    as_of: DateTime<Utc>,
     /// The latest time of an event that is stored, of whatever range: RFC 3339, UTC; null if there
     /// is none.
     watermark: Option<DateTime<Utc>>,
@@ -42,8 +42,25 @@ pub(in crate::http) struct Provenance {
     late_events: i64,
     /// How many events of the range are left out because bots did them; 0 with `includeBots=true`.
     excluded_bots: i64,
-    /// How many events are in quarantine now, of whatever range; 10,000 stands for as many or more.
+    /// How many events were in quarantine then, of whatever range; 10,000 stands for as many or more.
     quarantined: i64,
+    /// How many rows the database gave for the numbers.
+    rows_read: i64,
+    /// How many milliseconds the database took, when the numbers were read.
+    query_ms: i64,
+    /// How far an estimate may be off, as a part of it; null of exact answers.
+    error_bound: Option<f64>,
+    /// Said in headers, so that the same answer has the same bytes.
+    #[serde(skip)]
+    pub(super) found: provenance::Found,
+}
+
+impl Provenance {
+    /// Leaves the numbers alone.
+    pub(super) fn forget_when(&mut self) {
+        self.as_of = DateTime::UNIX_EPOCH;
+        self.query_ms = 0;
+    }
 }
 
 impl From<provenance::Provenance> for Provenance {
@@ -62,6 +79,10 @@ impl From<provenance::Provenance> for Provenance {
             late_events: provenance.late_events,
             excluded_bots: provenance.excluded_bots,
             quarantined: provenance.quarantined,
+            rows_read: provenance.rows_read,
+            query_ms: provenance.query_ms,
+            error_bound: provenance.error_bound,
+            found: provenance.found,
         }
     }
 }

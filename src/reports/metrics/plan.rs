@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{MetricsQuestion, Read, RowSpan};
 use crate::domain::calendar::whole_days;
@@ -15,7 +16,7 @@ use crate::domain::summary::{Part, qualifier};
 use crate::storage::entity::sales_minute::Grain;
 
 /// A part of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What is read.
     pub subject: Subject,

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::serde::ts_microseconds;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{Chosen, Fill, MetricsQuestion, shape};
 use crate::domain::measure::{Dimension, Formula, Measure, Quantity, Subject, Unit};
@@ -14,7 +16,7 @@ const SECONDS_DECIMALS: u32 = 3;
 const MICROSECONDS_DECIMALS: u32 = 6;
 
 /// The values of the dimensions that are told apart, in their order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Group {
     /// One of them; empty where a fact has none.
     Of(Vec<String>),
@@ -33,7 +35,7 @@ impl Group {
 }
 
 /// One measure of one group over time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Series {
     /// What.
     pub measure: Measure,
@@ -50,11 +52,13 @@ pub struct Series {
 }
 
 /// One bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Point {
     /// Its first instant.
+    #[serde(with = "ts_microseconds")]
     pub start: DateTime<Utc>,
     /// The first instant after it.
+    #[serde(with = "ts_microseconds")]
     pub end: DateTime<Utc>,
     /// Whether it is over; what comes late may still change it.
     pub complete: bool,

@@ -12,6 +12,32 @@ use crate::storage::StorageError;
 const SINCE: &str = "
     SELECT tenant_id, hour, number FROM changed_hour WHERE number > $1 ORDER BY number LIMIT $2";
 
+/// The same, not further back than so many changes, beside where the database is. Its history is
+/// told by when the server was started and by which table it is: after a fail-over, a crash or a
+/// restored backup the numbers may begin again with others than were seen before.
+const LOOK: &str = "
+    SELECT head.changes,
+           extract(epoch FROM pg_postmaster_start_time())::text
+               || ':' || 'idempotency_head'::regclass::oid AS history,
+           changed.tenant_id, changed.hour, changed.number
+    FROM idempotency_head AS head
+    LEFT JOIN LATERAL (
+        SELECT tenant_id, hour, number FROM changed_hour
+        WHERE number > greatest($1, head.changes - $2)
+        ORDER BY number LIMIT $3
+    ) AS changed ON true";
+
+/// What a look finds.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Of which history the numbers are: those of two tell nothing of each other.
+    pub history: String,
+    /// The number of the last change.
+    pub last: i64,
+    /// What changed, in no order.
+    pub changed: Vec<Change>,
+}
+
 /// An hour of a tenant that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -60,4 +86,44 @@ pub async fn since(
         number: row.number,
     };
     Ok(rows.into_iter().map(change).collect())
+}
+
+/// The last change, and every hour that changed after a number and at most `back` changes ago, as
+/// many as `limit`: one statement, so all of one moment.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn look(
+    db: &impl ConnectionTrait,
+    number: i64,
+    back: i64,
+    limit: u32,
+) -> Result<Look, StorageError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        changes: i64,
+        history: String,
+        tenant_id: Option<i32>,
+        hour: Option<i32>,
+        number: Option<i64>,
+    }
+    let values = [number.into(), back.into(), i64::from(limit).into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, LOOK, values);
+    let rows = Row::find_by_statement(statement).all(db).await?;
+    let Some(first) = rows.first() else {
+        return Err(StorageError::Bug("the log has no head".to_owned()));
+    };
+    let (history, last) = (first.history.clone(), first.changes);
+    let change = |row: Row| {
+        Some(Change {
+            tenant: TenantId(row.tenant_id?),
+            hour: Hour(row.hour?),
+            number: row.number?,
+        })
+    };
+    Ok(Look {
+        history,
+        last,
+        changed: rows.into_iter().filter_map(change).collect(),
+    })
 }

@@ -12,6 +12,7 @@ mod users;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::condition::{Condition, Key};
@@ -25,7 +26,7 @@ use frame::Frame;
 use sql::Sql;
 
 /// How long a row of a rollup is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Span {
     /// A minute.
     Minute,
@@ -34,7 +35,7 @@ pub enum Span {
 }
 
 /// What is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// `sales_minute` or `sales_quarter`, at this grain.
     Sales(Grain, Span),

@@ -48,6 +48,8 @@ impl Shop {
         let mut config = config(&db.url(), None);
         let urls = [elsewhere.url(), replica, other.url_on(&standby)].join(", ");
         config.database.database_replica_urls = Some(urls.parse().unwrap());
+        // What is kept is asked of nobody.
+        config.cache.bytes = 0;
         let app = TestApp::start_with(db, config).await;
         until("ready", async || app.get("/readyz").await.0.is_success()).await;
         let shop = Self {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
-    AccessConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode, LogConfig,
+    AccessConfig, CacheConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode,
+    LogConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,14 @@ impl TestApp {
             .await
             .ready()
             .await
+    }
+
+    /// A server that keeps so many bytes of answers, ready.
+    pub async fn keeping(db: impl Into<Arc<TestDb>>, redis_url: Option<&str>, bytes: u64) -> Self {
+        let db = db.into();
+        let mut config = config(&db.url(), redis_url);
+        config.cache.bytes = bytes;
+        Self::start_with(db, config).await.ready().await
     }
 
     async fn ready(self) -> Self {
@@ -249,6 +258,9 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             // Tests count events.
             canary_seconds: 0,
             canary_objective_ms: 1_000,
+        },
+        cache: CacheConfig {
+            bytes: 64 * 1024 * 1024,
         },
         logs: LogConfig {
             filter: "off".into(),
