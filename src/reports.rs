@@ -1,7 +1,7 @@
 //! Answers a question: cache → storage → sums → provenance. One function for each question serves
 //! every face alike.
 //!
-//! It may import storage. The next report: a file with its question, its answer and a method of
+//! It may import storage and cache. The next report: a file with its question, its answer and a method of
 //! [`Reports`]. One that adds up numbers implements [`question::Question`]: then it is answered
 //! from one snapshot, by a replica where it may be some seconds old.
 

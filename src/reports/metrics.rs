@@ -17,6 +17,7 @@ mod summed;
 mod who;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
@@ -39,7 +40,7 @@ use series::{Reading, Table};
 use summed::Summed;
 pub(super) use who::WhoIsWho;
 
-pub(super) use cells::{Cell, Cells, cells};
+pub(super) use cells::{Cell, Told, cells};
 
 pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
@@ -87,18 +88,15 @@ impl Reports {
     /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
-        let asked = MetricsQuestion {
-            max_staleness: Duration::ZERO,
-            ..question.clone()
-        };
+        let asked = Asked::new(question)?;
         Box::pin(self.ask(&asked, question.max_staleness)).await
     }
 }
 
 /// The question with the bounds of its buckets.
-pub(super) struct Asked<'a> {
-    question: &'a MetricsQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+pub(super) struct Asked {
+    question: MetricsQuestion,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
@@ -110,35 +108,36 @@ pub(super) struct Measured {
     pub(super) rows_read: i64,
 }
 
-impl<'a> Asked<'a> {
+impl Asked {
     /// A question that can be answered.
-    pub(super) fn new(question: &'a MetricsQuestion, who: &'a WhoIsWho) -> Result<Self, Problem> {
+    pub(super) fn new(question: &MetricsQuestion) -> Result<Self, Problem> {
         question.check()?;
         let compared = question.compared_range()?;
         Ok(Self {
-            question,
-            who,
+            question: MetricsQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
             bounds: question.bounds(question.range)?,
             compared: compared.map(|range| question.bounds(range)).transpose()?,
         })
     }
 
-    /// Answers it from a snapshot that has everything from before `as_of`.
-    pub(super) async fn measure(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<Measured, Failure> {
+    /// What is asked.
+    pub(super) fn question(&self) -> &MetricsQuestion {
+        &self.question
+    }
+
+    /// Measures it at a moment.
+    pub(super) async fn measure(&self, moment: Moment<'_>) -> Result<Measured, Failure> {
         let Self {
             question,
             bounds,
             compared,
-            ..
         } = self;
         let mut asking = Asking {
-            snapshot,
+            moment,
             question,
-            who: self.who,
             rows_read: 0,
         };
         let mut series = Vec::new();
@@ -161,7 +160,14 @@ impl<'a> Asked<'a> {
                 }
                 None => None,
             };
-            series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
+            series = series::series(
+                question,
+                bounds,
+                moment.as_of,
+                &chosen,
+                &now,
+                before.as_ref(),
+            );
         }
         Ok(Measured {
             series,
@@ -171,52 +177,52 @@ impl<'a> Asked<'a> {
     }
 }
 
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
+}
+
 impl Answer for MetricsAnswer {
     fn provenance(&mut self) -> &mut Provenance {
         &mut self.provenance
     }
 }
 
-impl Question for MetricsQuestion {
+impl Question for Asked {
     const KIND: &'static str = "metrics";
     type Answer = MetricsAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.tenant
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        Asked::new(self, &WhoIsWho::default()).map(drop)
+        self.question.tenant
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let compared = self.compared_range().ok()?;
-        (!self.explain).then(|| depends_on::depends_on(self, compared))
+        if self.question.explain {
+            return None;
+        }
+        let ends = |bounds: &[DateTime<Utc>]| (bounds[0], bounds[bounds.len() - 1]);
+        let compared = self.compared.as_deref().map(ends);
+        Some(depends_on::depends_on(&self.question, compared))
     }
 
     /// The next bucket that ends says so from then on.
     fn valid_until(&self, as_of: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let bounds = self.bounds(self.range).ok()?;
-        bounds.into_iter().find(|bound| *bound > as_of)
+        let over = self.bounds.partition_point(|bound| *bound <= as_of);
+        self.bounds.get(over).copied()
     }
 
-    async fn answer(
-        &self,
-        reports: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<MetricsAnswer, Failure> {
+    async fn answer(&self, moment: Moment<'_>) -> Result<MetricsAnswer, Failure> {
+        let question = &self.question;
         let Measured {
             series,
             plan,
             rows_read,
-        } = Asked::new(self, &reports.who)?
-            .measure(snapshot, as_of)
-            .await?;
-        let provenance = provenance_of(self, &plan, snapshot, as_of).await?;
+        } = self.measure(moment).await?;
         Ok(MetricsAnswer {
-            warnings: self.warnings(&series),
-            provenance: provenance.of_rows(rows_read),
+            warnings: question.warnings(&series),
+            provenance: provenance_of(question, &plan, rows_read, moment).await?,
             series,
             plan,
             rows_read,
@@ -228,15 +234,19 @@ impl Question for MetricsQuestion {
 pub(super) async fn provenance_of(
     question: &MetricsQuestion,
     plan: &[Step],
-    snapshot: &Snapshot,
-    as_of: DateTime<Utc>,
+    rows_read: i64,
+    Moment {
+        snapshot, as_of, ..
+    }: Moment<'_>,
 ) -> Result<Provenance, Failure> {
     let orders = question.asks_for_orders_alone();
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
     let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-    let source = Source::of(plan);
-    Ok(Provenance::exact(as_of, source, &row))
+    Ok(Provenance {
+        rows_read,
+        ..Provenance::exact(as_of, Source::of(plan), &row)
+    })
 }
 
 /// The groups that an answer has.
@@ -256,9 +266,8 @@ impl Chosen {
 
 /// A question on its way.
 struct Asking<'a> {
-    snapshot: &'a Snapshot,
+    moment: Moment<'a>,
     question: &'a MetricsQuestion,
-    who: &'a WhoIsWho,
     rows_read: i64,
 }
 
@@ -343,7 +352,7 @@ impl Asking<'_> {
                 bots: question.bots,
                 limit: limit + 1,
             };
-            let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
+            let rows = metrics(&**self.moment.snapshot, subject, source, &cut).await?;
             if rows.len() > limit as usize {
                 return Err(too_many_groups(limit));
             }

@@ -106,7 +106,10 @@ impl Provenance {
     }
 
     /// The same of so many rows.
-    pub(super) fn of_rows(self, rows_read: i64) -> Self {
-        Self { rows_read, ..self }
+    pub(super) fn of_rows(self, rows: usize) -> Self {
+        Self {
+            rows_read: i64::try_from(rows).unwrap_or(i64::MAX),
+            ..self
+        }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Reports;
+use super::metrics::WhoIsWho;
 use super::provenance::{Found, Provenance};
 use crate::cache::{Answered, Cached, DependsOn, Key, Made, Source};
 use crate::domain::tenant::TenantId;
@@ -28,9 +29,6 @@ pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
     /// Who asks.
     fn tenant(&self) -> TenantId;
 
-    /// Whether it can be answered.
-    fn check(&self) -> Result<(), Problem>;
-
     /// What the answer is made of; nothing if it is not worth keeping.
     fn depends_on(&self) -> Option<DependsOn>;
 
@@ -39,14 +37,22 @@ pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
         None
     }
 
-    /// Answers it from a snapshot that has everything from before `as_of`. It may be asked twice:
-    /// when a replica fails, the primary is asked.
+    /// Answers it of a moment. It may be asked twice: when a replica fails, the primary is asked.
     fn answer(
         &self,
-        reports: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
+        moment: Moment<'_>,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// What a question is answered of.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// What is stored.
+    pub(super) snapshot: &'a Snapshot,
+    /// Everything from before is in it.
+    pub(super) as_of: DateTime<Utc>,
+    /// Which users are one.
+    pub(super) who: &'a WhoIsWho,
 }
 
 /// An answer that can be kept.
@@ -68,12 +74,6 @@ pub(super) enum Failure {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
     }
 }
 
@@ -100,7 +100,6 @@ impl Reports {
         max_staleness: Duration,
     ) -> Result<Q::Answer, Problem> {
         let Some(depends_on) = question.depends_on().filter(|_| self.cache.is_on()) else {
-            question.check()?;
             let (answer, _) = self.ask_database(question, max_staleness, false).await?;
             return Ok(self.found(answer, None, max_staleness));
         };
@@ -165,33 +164,13 @@ impl Reports {
         numbered: bool,
     ) -> Result<(Q::Answer, i64), Problem> {
         let (snapshot, served) = self.snapshot_within(max_staleness).await?;
-        match self.answer(question, snapshot, served, numbered).await {
+        match answer(question, &self.who, snapshot, served, numbered).await {
             Err(Failure::Storage(error)) if self.db.falls_back(served, &error) => {
                 let (snapshot, served) = self.snapshot_within(Duration::ZERO).await?;
-                Ok(self.answer(question, snapshot, served, numbered).await?)
+                Ok(answer(question, &self.who, snapshot, served, numbered).await?)
             }
             answer => Ok(answer?),
         }
-    }
-
-    async fn answer<Q: Question>(
-        &self,
-        question: &Q,
-        snapshot: Snapshot,
-        served: Served,
-        numbered: bool,
-    ) -> Result<(Q::Answer, i64), Failure> {
-        let begun = Instant::now();
-        let number = if numbered {
-            changes::last(&*snapshot).await?
-        } else {
-            0
-        };
-        let mut answer = question.answer(self, &snapshot, served.as_of).await?;
-        let took = begun.elapsed().as_millis();
-        answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
-        snapshot.commit().await?;
-        Ok((answer, number))
     }
 
     async fn snapshot_within(
@@ -201,6 +180,31 @@ impl Reports {
         let now = self.clock.now();
         self.db.snapshot_within(max_staleness, now).await
     }
+}
+
+async fn answer<Q: Question>(
+    question: &Q,
+    who: &WhoIsWho,
+    snapshot: Snapshot,
+    served: Served,
+    numbered: bool,
+) -> Result<(Q::Answer, i64), Failure> {
+    let begun = Instant::now();
+    let number = if numbered {
+        changes::last(&*snapshot).await?
+    } else {
+        0
+    };
+    let moment = Moment {
+        snapshot: &snapshot,
+        as_of: served.as_of,
+        who,
+    };
+    let mut answer = question.answer(moment).await?;
+    let took = begun.elapsed().as_millis();
+    answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
+    snapshot.commit().await?;
+    Ok((answer, number))
 }
 
 /// A question on its way through what is kept.
@@ -245,7 +249,6 @@ impl<Q: Question> Source for Asking<'_, Q> {
         let Self {
             reports, question, ..
         } = self;
-        question.check()?;
         let asked = reports.ask_database(*question, self.max_staleness, true);
         let (mut answer, number) = Box::pin(asked).await?;
         let as_of = answer.provenance().as_of;

@@ -3,6 +3,7 @@
 //! A minute is closed five minutes after an event in it. What comes after that still lands in its
 //! minute, and is summed there on its own too: so an answer can say what the numbers were before.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,14 +11,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Answer, Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, bucket_index, minor_units};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::storage::Snapshot;
 use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::restatements::{RestatementRow, restatements};
 
@@ -107,18 +107,29 @@ impl Reports {
         &self,
         question: &RestatementsQuestion,
     ) -> Result<RestatementsAnswer, Problem> {
-        let asked = RestatementsQuestion {
-            max_staleness: Duration::ZERO,
-            ..question.clone()
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked {
+            question: RestatementsQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
-impl RestatementsQuestion {
-    /// Where buckets begin, and where the last one ends.
-    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
-        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
+/// The question with the bounds of its buckets.
+#[derive(Clone)]
+struct Asked {
+    question: RestatementsQuestion,
+    bounds: Vec<DateTime<Utc>>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
     }
 }
 
@@ -128,40 +139,36 @@ impl Answer for RestatementsAnswer {
     }
 }
 
-impl Question for RestatementsQuestion {
+impl Question for Asked {
     const KIND: &'static str = "restatements";
     type Answer = RestatementsAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.tenant
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.bounds().map(drop)
+        self.question.tenant
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        Some(DependsOn::range(self.range))
+        Some(DependsOn::range(self.question.range))
     }
 
     async fn answer(
         &self,
-        _: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
+        Moment {
+            snapshot, as_of, ..
+        }: Moment<'_>,
     ) -> Result<RestatementsAnswer, Failure> {
-        let bounds = &self.bounds()?;
-        let Self {
+        let Self { question, bounds } = self;
+        let RestatementsQuestion {
             tenant,
             range,
             zone,
             currency,
             bots,
             ..
-        } = *self;
+        } = *question;
         let db = &**snapshot;
         let rows = restatements(db, tenant, currency, bounds, bots).await?;
-        let read = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let read = rows.len();
         let row = provenance(db, tenant, range, None, bots).await?;
         Ok(RestatementsAnswer {
             currency,

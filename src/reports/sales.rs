@@ -3,15 +3,16 @@
 //! Orders, units, revenue and refunds come from the rollups. Buyers are a distinct count: they are
 //! counted over the purchases, and only when they are asked for.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{Cell, MetricsQuestion, WhoIsWho, cells, provenance_of};
+use super::metrics::{Cell, MetricsQuestion, cells, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Answer, Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
@@ -19,7 +20,7 @@ use crate::domain::condition::Key;
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::number::Number;
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
 
@@ -59,7 +60,7 @@ impl SalesGroups {
 }
 
 /// The words of a group; one that was not asked for is `None`, one that is absent is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SalesGroup {
     /// As it was when the orders were stored.
     pub category: Option<String>,
@@ -187,19 +188,30 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
-        let asked = SalesQuestion {
-            max_staleness: Duration::ZERO,
-            ..question.clone()
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked {
+            question: SalesQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a SalesQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+struct Asked {
+    question: SalesQuestion,
     bounds: Vec<DateTime<Utc>>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
 }
 
 impl Answer for SalesAnswer {
@@ -208,66 +220,38 @@ impl Answer for SalesAnswer {
     }
 }
 
-impl Question for SalesQuestion {
+impl Question for Asked {
     const KIND: &'static str = "sales";
     type Answer = SalesAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.shop.tenant
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.bounds().map(drop)
+        self.question.shop.tenant
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let depends_on = DependsOn::range(self.range);
-        Some(if self.buyers_per_bucket || self.buyers_in_total {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.buyers_per_bucket || question.buyers_in_total;
+        Some(if counts {
             depends_on.and_who()
         } else {
             depends_on
         })
     }
 
-    async fn answer(
-        &self,
-        reports: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<SalesAnswer, Failure> {
-        let asked = Asked {
-            question: self,
-            who: &reports.who,
-            bounds: self.bounds()?,
-        };
-        asked.answer(snapshot, as_of).await
-    }
-}
-
-impl Asked<'_> {
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<SalesAnswer, Failure> {
-        let Self {
-            question,
-            who,
-            bounds,
-        } = self;
+    async fn answer(&self, moment: Moment<'_>) -> Result<SalesAnswer, Failure> {
+        let Self { question, bounds } = self;
         let (currency, groups) = (question.currency, question.groups);
-        let told = cells(&question.told_apart(), bounds, snapshot, who).await?;
-        if told.all.len() > MAX_BUCKETS {
+        let (told, mut read) = cells(&question.told_apart(), bounds, moment).await?;
+        if told.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
         // Neither orders nor buyers add up over buckets and groups.
         let whole_range = [question.range.from, question.range.to];
         let totals = question.by_currency();
-        let by_currency = cells(&totals, &whole_range, snapshot, who).await?;
-        let rows_read = told.rows_read + by_currency.rows_read;
-        let plan: Vec<_> = told.plan.into_iter().chain(by_currency.plan).collect();
+        let (by_currency, also) = cells(&totals, &whole_range, moment).await?;
+        read.add(also);
         let (own, others): (Vec<Cell>, Vec<Cell>) = by_currency
-            .all
             .into_iter()
             .partition(|cell| cell.group == [currency.code()]);
         let own = own.first().map_or(&[][..], |cell| &cell.values);
@@ -276,24 +260,25 @@ impl Asked<'_> {
             let empty = |n: usize| self.bucket(n, Vec::new(), &[]);
             buckets.extend((0..bounds.len() - 1).map(empty));
         }
-        for cell in told.all {
+        for cell in told {
             let bucket = self.bucket(cell.bucket, cell.group, &cell.values);
             match buckets.get_mut(cell.bucket) {
                 Some(empty) if groups == SalesGroups::default() => *empty = bucket,
                 _ => buckets.push(bucket),
             }
         }
-        let provenance = provenance_of(&totals, &plan, snapshot, as_of).await?;
         Ok(SalesAnswer {
             currency,
             zone: question.zone,
             buckets,
             totals: SalesMeasures::of(own, question.buyers_in_total),
             other_currencies: others.into_iter().flat_map(|cell| cell.group).collect(),
-            provenance: provenance.of_rows(rows_read),
+            provenance: provenance_of(&totals, &read.plan, read.rows, moment).await?,
         })
     }
+}
 
+impl Asked<'_> {
     fn bucket(&self, n: usize, group: Vec<String>, values: &[Option<Number>]) -> SalesBucket {
         SalesBucket {
             start: self.bounds[n],
@@ -305,11 +290,6 @@ impl Asked<'_> {
 }
 
 impl SalesQuestion {
-    /// Where buckets begin, and where the last one ends.
-    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
-        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
-    }
-
     fn measures(buyers: bool) -> Vec<Measure> {
         let buyers = buyers.then_some(Measure::Buyers);
         MEASURES.into_iter().chain(buyers).collect()

@@ -2,14 +2,12 @@
 //! [`metrics`](super::metrics), told apart by one dimension in one bucket.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{Asked as AskedMetrics, Group, MetricsQuestion, Series, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Answer, Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::condition::Condition;
@@ -18,7 +16,6 @@ use crate::domain::money::Currency;
 use crate::domain::number::{Number, RATIO_DECIMALS};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::storage::Snapshot;
 
 /// How many places a list has unless it is asked for more or less.
 pub const LIMIT: u16 = 10;
@@ -102,7 +99,7 @@ impl TopQuestion {
 }
 
 /// What was measured of a place, or of several together.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Standing {
     values: BTreeMap<Measure, Option<Number>>,
     compared: Option<BTreeMap<Measure, Option<Number>>>,
@@ -140,7 +137,7 @@ impl Standing {
 }
 
 /// A place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct TopRow {
     /// From 1.
     pub rank: usize,
@@ -153,7 +150,7 @@ pub struct TopRow {
 }
 
 /// The answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct TopAnswer {
     /// Of all amounts.
     pub currency: Currency,
@@ -176,11 +173,21 @@ impl Reports {
     /// A filter by what its measures do not have, a limit that is passed, or that the database is
     /// away or takes too long.
     pub async fn top(&self, question: &TopQuestion) -> Result<TopAnswer, Problem> {
-        let mut asked = question.clone();
-        asked.told_apart.max_staleness = Duration::ZERO;
-        asked.total.max_staleness = Duration::ZERO;
+        let asked = Asked {
+            by: question.by,
+            told_apart: AskedMetrics::new(&question.told_apart)?,
+            total: AskedMetrics::new(&question.total)?,
+        };
         Box::pin(self.ask(&asked, question.total.max_staleness)).await
     }
+}
+
+/// The question in its two parts.
+#[derive(Clone, Debug)]
+struct Asked {
+    by: Measure,
+    told_apart: AskedMetrics,
+    total: AskedMetrics,
 }
 
 impl Answer for TopAnswer {
@@ -189,42 +196,23 @@ impl Answer for TopAnswer {
     }
 }
 
-impl Question for TopQuestion {
+impl Question for Asked {
     const KIND: &'static str = "top";
     type Answer = TopAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.total.tenant
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        Question::check(&self.told_apart)?;
-        Question::check(&self.total)
+        self.total.tenant()
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let told_apart = self.told_apart.depends_on()?;
-        Some(told_apart.and(self.total.depends_on()?))
+        self.told_apart.depends_on()
     }
 
-    async fn answer(
-        &self,
-        reports: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<TopAnswer, Failure> {
-        let Self {
-            by,
-            total,
-            told_apart,
-        } = self;
+    async fn answer(&self, moment: Moment<'_>) -> Result<TopAnswer, Failure> {
+        let (by, total) = (&self.by, self.total.question());
         let compares = total.compare.is_some();
-        let told = AskedMetrics::new(told_apart, &reports.who)?
-            .measure(snapshot, as_of)
-            .await?;
-        let all = AskedMetrics::new(total, &reports.who)?
-            .measure(snapshot, as_of)
-            .await?;
+        let told = self.told_apart.measure(moment).await?;
+        let all = self.total.measure(moment).await?;
         let mut sum = Standing::default();
         for series in &all.series {
             sum.add(series, compares);
@@ -247,17 +235,15 @@ impl Question for TopQuestion {
                 }),
             }
         }
-        let plan: Vec<_> = told.plan.into_iter().chain(all.plan).collect();
         let rows_read = told.rows_read + all.rows_read;
+        let plan: Vec<_> = told.plan.into_iter().chain(all.plan).collect();
         Ok(TopAnswer {
             currency: total.currency,
             by: *by,
             rows,
             others,
             total: sum,
-            provenance: provenance_of(total, &plan, snapshot, as_of)
-                .await?
-                .of_rows(rows_read),
+            provenance: provenance_of(total, &plan, rows_read, moment).await?,
         })
     }
 }

@@ -1,20 +1,21 @@
 //! What happened: events by type, pageviews, and how many users there were; a short form of
 //! [`metrics`](super::metrics).
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{Cells, MetricsQuestion, WhoIsWho, cells, provenance_of};
+use super::metrics::{MetricsQuestion, Told, cells, provenance_of};
 use super::provenance::Provenance;
-use super::question::{Answer, Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::measure::{Dimension, Measure};
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::Sender;
 use crate::error::{Code, Problem};
 use crate::storage::Snapshot;
 
@@ -101,19 +102,30 @@ impl Reports {
     /// # Errors
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
-        let asked = TrafficQuestion {
-            max_staleness: Duration::ZERO,
-            ..question.clone()
+        let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
+        let asked = Asked {
+            question: TrafficQuestion {
+                max_staleness: Duration::ZERO,
+                ..question.clone()
+            },
+            bounds,
         };
         self.ask(&asked, question.max_staleness).await
     }
 }
 
 /// The question with the bounds of its buckets.
-struct Asked<'a> {
-    question: &'a TrafficQuestion,
-    who: &'a WhoIsWho,
+#[derive(Clone)]
+struct Asked {
+    question: TrafficQuestion,
     bounds: Vec<DateTime<Utc>>,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The bounds follow from it.
+        self.question.fmt(out)
+    }
 }
 
 impl Answer for TrafficAnswer {
@@ -122,57 +134,32 @@ impl Answer for TrafficAnswer {
     }
 }
 
-impl Question for TrafficQuestion {
+impl Question for Asked {
     const KIND: &'static str = "traffic";
     type Answer = TrafficAnswer;
 
     fn tenant(&self) -> TenantId {
-        self.shop.tenant
-    }
-
-    fn check(&self) -> Result<(), Problem> {
-        self.bounds().map(drop)
+        self.question.shop.tenant
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
-        let depends_on = DependsOn::range(self.range);
-        Some(if self.users_per_bucket || self.users_in_total {
+        let question = &self.question;
+        let depends_on = DependsOn::range(question.range);
+        let counts = question.users_per_bucket || question.users_in_total;
+        Some(if counts {
             depends_on.and_who()
         } else {
             depends_on
         })
     }
 
-    async fn answer(
-        &self,
-        reports: &Reports,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<TrafficAnswer, Failure> {
-        let asked = Asked {
-            question: self,
-            who: &reports.who,
-            bounds: self.bounds()?,
-        };
-        asked.answer(snapshot, as_of).await
-    }
-}
-
-impl Asked<'_> {
-    async fn answer(
-        &self,
-        snapshot: &Snapshot,
-        as_of: DateTime<Utc>,
-    ) -> Result<TrafficAnswer, Failure> {
-        let Self {
-            question, bounds, ..
-        } = self;
+    async fn answer(&self, moment: Moment<'_>) -> Result<TrafficAnswer, Failure> {
+        let Self { question, bounds } = self;
         let by_type = MetricsQuestion {
             keys: vec![Dimension::EventType.into()],
             ..question.plain(vec![Measure::Events, Measure::Pageviews])
         };
-        let mut read = cells(&by_type, bounds, snapshot, self.who).await?;
-        let rows = std::mem::take(&mut read.all);
+        let (rows, mut read) = cells(&by_type, bounds, moment).await?;
         if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
         }
@@ -191,39 +178,38 @@ impl Asked<'_> {
         }
         if question.users_in_total {
             let range = [question.range.from, question.range.to];
-            let users = self.users(&range, snapshot, &mut read).await?;
+            let users = self.users(&range, moment, &mut read).await?;
             totals.users = Some(users.first().map_or(0, |(_, users)| *users));
         }
         if question.users_per_bucket {
             for bucket in &mut buckets {
                 bucket.measures.users = Some(0);
             }
-            for (bucket, users) in self.users(bounds, snapshot, &mut read).await? {
+            for (bucket, users) in self.users(bounds, moment, &mut read).await? {
                 buckets[bucket].measures.users = Some(users);
             }
         }
-        let provenance = provenance_of(&by_type, &read.plan, snapshot, as_of).await?;
         Ok(TrafficAnswer {
             zone: question.zone,
             buckets,
             totals,
-            provenance: provenance.of_rows(read.rows_read),
+            provenance: provenance_of(&by_type, &read.plan, read.rows, moment).await?,
         })
     }
+}
 
+impl Asked<'_> {
     /// How many users there were in which buckets.
     async fn users(
         &self,
         bounds: &[DateTime<Utc>],
-        snapshot: &Snapshot,
-        read: &mut Cells,
+        moment: Moment<'_>,
+        read: &mut Told,
     ) -> Result<Vec<(usize, i64)>, Failure> {
         let users = self.question.plain(vec![Measure::Users]);
-        let counted = cells(&users, bounds, snapshot, self.who).await?;
-        read.plan.extend(counted.plan);
-        read.rows_read += counted.rows_read;
-        let users = counted
-            .all
+        let (cells, also) = cells(&users, bounds, moment).await?;
+        read.add(also);
+        let users = cells
             .iter()
             .map(|cell| (cell.bucket, whole(cell.values[0])));
         Ok(users.collect())
@@ -231,11 +217,6 @@ impl Asked<'_> {
 }
 
 impl TrafficQuestion {
-    /// Where buckets begin, and where the last one ends.
-    fn bounds(&self) -> Result<Vec<DateTime<Utc>>, Problem> {
-        Ok(calendar::bounds(self.range, self.granularity, self.zone)?)
-    }
-
     fn plain(&self, measures: Vec<Measure>) -> MetricsQuestion {
         MetricsQuestion {
             bots: self.bots,

@@ -4,10 +4,24 @@
 use chrono::{DateTime, Utc};
 
 use super::series::{Numbers, Table, currency, measured};
-use super::{Asking, Groups, MetricsQuestion, Step, WhoIsWho, plan};
+use super::{Asking, Groups, MetricsQuestion, Step, plan};
 use crate::domain::number::Number;
-use crate::reports::question::Failure;
-use crate::storage::Snapshot;
+use crate::reports::question::{Failure, Moment};
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(in crate::reports) struct Told {
+    pub(in crate::reports) plan: Vec<Step>,
+    pub(in crate::reports) rows: i64,
+}
+
+impl Told {
+    /// Adds what was read besides.
+    pub(in crate::reports) fn add(&mut self, other: Self) {
+        self.plan.extend(other.plan);
+        self.rows += other.rows;
+    }
+}
 
 /// One bucket of one group in which something was.
 pub(in crate::reports) struct Cell {
@@ -19,39 +33,27 @@ pub(in crate::reports) struct Cell {
     pub(in crate::reports) values: Vec<Option<Number>>,
 }
 
-/// All of them, and what was read for it.
-pub(in crate::reports) struct Cells {
-    /// In the order of time, then of group.
-    pub(in crate::reports) all: Vec<Cell>,
-    /// What was read.
-    pub(in crate::reports) plan: Vec<Step>,
-    /// How many rows that was.
-    pub(in crate::reports) rows_read: i64,
-}
-
-/// What was measured in each bucket of each group in which something was.
+/// What was measured in each bucket of each group in which something was, in the order of time, then
+/// of group; and what was read for it.
 pub(in crate::reports) async fn cells(
     question: &MetricsQuestion,
     bounds: &[DateTime<Utc>],
-    snapshot: &Snapshot,
-    who: &WhoIsWho,
-) -> Result<Cells, Failure> {
+    moment: Moment<'_>,
+) -> Result<(Vec<Cell>, Told), Failure> {
     let mut asking = Asking {
-        snapshot,
+        moment,
         question,
-        who,
         rows_read: 0,
     };
     let sums = asking.summed(bounds).await?;
     let mut table = Table::default();
     asking.add(&mut table, bounds, Groups::All, &sums).await?;
     let summed = sums.subjects().collect();
-    let plan = plan::plan(question, bounds, &summed);
-    Ok(Cells {
-        all: in_order(&table, question),
-        plan,
-        rows_read: asking.rows_read,
-    })
+    let read = Told {
+        plan: plan::plan(question, bounds, &summed),
+        rows: asking.rows_read,
+    };
+    Ok((in_order(&table, question), read))
 }
 
 /// What a table has, in the order of buckets, then of groups.

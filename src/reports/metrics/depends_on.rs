@@ -1,6 +1,6 @@
 //! What the numbers of a question are made of.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::MetricsQuestion;
 use crate::cache::DependsOn;
@@ -12,7 +12,10 @@ use crate::domain::measure::{Dimension, Subject};
 const SESSION: TimeDelta = TimeDelta::hours(26);
 
 /// The facts behind a question, and behind the range that it compares with.
-pub(super) fn depends_on(question: &MetricsQuestion, compared: Option<TimeRange>) -> DependsOn {
+pub(super) fn depends_on(
+    question: &MetricsQuestion,
+    compared: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> DependsOn {
     let filter = question.filter.as_ref();
     let mut mentioned = filter.map(Condition::dimensions).unwrap_or_default();
     mentioned.extend(question.keys.iter().map(|key| key.dimension));
@@ -20,6 +23,7 @@ pub(super) fn depends_on(question: &MetricsQuestion, compared: Option<TimeRange>
         // A first purchase may be of any time.
         return DependsOn::everything().and_who();
     }
+    let compared = compared.map(|(from, to)| TimeRange { from, to });
     let ranges = [Some(question.range), compared].into_iter().flatten();
     ranges.fold(DependsOn::default(), |all, range| {
         // What came late and what bots did is counted of the range, whatever is asked.

@@ -91,7 +91,7 @@ impl Asking<'_> {
         if subjects.is_empty() || range < chrono::Duration::hours(1) {
             return Ok(summed);
         }
-        let (snapshot, tenant) = (self.snapshot, question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
         let lengths = [Span::Hour, Span::Day, Span::Month];
         let cover = Cover::of(snapshot, tenant, bounds, &lengths).await?;
         if cover.spans.is_empty() {
@@ -101,7 +101,7 @@ impl Asking<'_> {
             !matches!(subject, Subject::Lines | Subject::Events)
         };
         if subjects.iter().any(is_users) {
-            summed.aliases = self.who.of(snapshot, tenant).await?;
+            summed.aliases = self.moment.who.of(snapshot, tenant).await?;
         }
         for (subject, of) in subjects {
             let sums = match subject {
@@ -129,7 +129,7 @@ impl Asking<'_> {
     ) -> Result<BTreeSet<Subject>, Failure> {
         let question = self.question;
         let lengths = [Span::Hour, Span::Day, Span::Month];
-        let (snapshot, tenant) = (self.snapshot, question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
         let any = Cover::of(snapshot, tenant, bounds, &lengths).await?;
         let days = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
         let is_summed = |subject: &Subject| {
@@ -150,7 +150,7 @@ impl Asking<'_> {
         bounds: &[DateTime<Utc>],
         aliases: &Aliases,
     ) -> Result<Cover, Failure> {
-        let (snapshot, tenant) = (self.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
         let zone = self.question.tenant_zone;
         let mut cover = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
         // The days of another zone, if the tenant's was changed.
@@ -205,7 +205,7 @@ impl Asking<'_> {
         of: &Summaries,
     ) -> Result<(), Failure> {
         let question = self.question;
-        let written = cells(&**self.snapshot, question.tenant, of.part, spans).await?;
+        let written = cells(&**self.moment.snapshot, question.tenant, of.part, spans).await?;
         let mut name = String::new();
         for (place, bytes) in written {
             let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
@@ -263,7 +263,7 @@ impl Asking<'_> {
             limit: limit + 1,
         };
         let is_full = if matches!(subject, Subject::Users | Subject::Buyers | Subject::Carts) {
-            let rows = members(&**self.snapshot, subject, &cut).await?;
+            let rows = members(&**self.moment.snapshot, subject, &cut).await?;
             let is_full = rows.len() > limit as usize;
             for row in rows {
                 self.rows_read += row.rows_read;
@@ -281,7 +281,7 @@ impl Asking<'_> {
             is_full
         } else {
             let source = super::plan::source(question, subject, &within, false);
-            let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
+            let rows = metrics(&**self.moment.snapshot, subject, source, &cut).await?;
             let is_full = rows.len() > limit as usize;
             for row in rows {
                 self.rows_read += row.rows_read;
@@ -308,7 +308,7 @@ impl Asking<'_> {
         of: &Summaries,
         aliases: &Aliases,
     ) -> Result<Sums, Failure> {
-        let (snapshot, tenant) = (self.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
         let mut seen = Users::default();
         let first = first_hour(&**snapshot, tenant).await?;
         if let Some(first) = first.filter(|first| first.begin() < bounds[0]) {
