@@ -2,8 +2,8 @@
 //! the same asked of the facts with plain SQL on the same PostgreSQL, in one run.
 //!
 //! The past is loaded with `tidewater load --history`; what is over is summed up before the first
-//! question. With TIDEWATER_BENCH_PARQUET set to a folder the facts are written there as CSV for
-//! `duckdb.py`, which asks DuckDB the same.
+//! question. With `TIDEWATER_BENCH_PARQUET` set to a folder the facts are written there as CSV for
+//! `duckdb.py`, which asks `DuckDB` the same.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ async fn fill(server: &Server, events: u64) {
     println!(
         "loaded in {:.0} s, summed up {:.0} s later\n",
         loaded.as_secs_f64(),
-        (begun.elapsed() - loaded).as_secs_f64()
+        begun.elapsed().as_secs_f64() - loaded.as_secs_f64()
     );
     let mut connection = connect(server).await;
     execute(&mut connection, "VACUUM ANALYZE").await;
@@ -197,7 +197,7 @@ fn ms(taken: Duration) -> f64 {
     taken.as_secs_f64() * 1e3
 }
 
-/// Writes what DuckDB is to read and to answer.
+/// Writes what `DuckDB` is to read and to answer.
 async fn export(connection: &mut PgConnection, folder: &Path, questions: &[Value]) {
     use futures_util::TryStreamExt;
     use std::io::Write;

@@ -25,7 +25,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::provenance::{Provenance, Source};
-use super::question::{Answer, Failure, Question};
+use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, bucket_index};
 use crate::cache::DependsOn;
 use crate::domain::calendar::TimeRange;
@@ -33,7 +33,6 @@ use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
-use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use series::{Reading, Table};

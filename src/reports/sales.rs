@@ -20,9 +20,8 @@ use crate::domain::condition::Key;
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::number::Number;
-use crate::domain::tenant::Sender;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
-use crate::storage::Snapshot;
 
 /// What is measured, in the order of [`SalesMeasures::of`]; buyers come last, if at all.
 const MEASURES: [Measure; 4] = [
@@ -60,7 +59,7 @@ impl SalesGroups {
 }
 
 /// The words of a group; one that was not asked for is `None`, one that is absent is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SalesGroup {
     /// As it was when the orders were stored.
     pub category: Option<String>,
@@ -278,7 +277,7 @@ impl Question for Asked {
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     fn bucket(&self, n: usize, group: Vec<String>, values: &[Option<Number>]) -> SalesBucket {
         SalesBucket {
             start: self.bounds[n],

@@ -99,7 +99,7 @@ impl TopQuestion {
 }
 
 /// What was measured of a place, or of several together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Standing {
     values: BTreeMap<Measure, Option<Number>>,
     compared: Option<BTreeMap<Measure, Option<Number>>>,
@@ -137,7 +137,7 @@ impl Standing {
 }
 
 /// A place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TopRow {
     /// From 1.
     pub rank: usize,
@@ -150,7 +150,7 @@ pub struct TopRow {
 }
 
 /// The answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TopAnswer {
     /// Of all amounts.
     pub currency: Currency,

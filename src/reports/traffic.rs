@@ -15,9 +15,8 @@ use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::measure::{Dimension, Measure};
-use crate::domain::tenant::Sender;
+use crate::domain::tenant::{Sender, TenantId};
 use crate::error::{Code, Problem};
-use crate::storage::Snapshot;
 
 /// How many rows an answer may have: a bucket has one for each type.
 const MAX_ROWS: usize = 10 * MAX_BUCKETS;
@@ -198,7 +197,7 @@ impl Question for Asked {
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     /// How many users there were in which buckets.
     async fn users(
         &self,
