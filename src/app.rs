@@ -14,7 +14,7 @@ use crate::access::{Access, keys};
 use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
-use crate::http::{self, Bodies, Exports, Readiness, Sockets};
+use crate::http::{self, Bodies, Exports, Files, Readiness, Sockets};
 use crate::ingest::log::stream::StreamError;
 use crate::ingest::{Ingest, canary};
 use crate::jobs;
@@ -197,6 +197,7 @@ impl App {
             metrics: services.metrics.clone(),
             memory: Arc::clone(&services.memory),
             ingest: services.ingest.clone(),
+            reports: state.reports.clone(),
         };
         let url = home.url().to_owned();
         let readiness = state.readiness.clone();
@@ -257,6 +258,7 @@ struct Chores {
     metrics: Metrics,
     memory: Arc<WriteMemory>,
     ingest: Ingest,
+    reports: Reports,
 }
 
 impl Chores {
@@ -270,6 +272,7 @@ impl Chores {
             metrics,
             memory,
             ingest,
+            reports,
         } = self;
         let window = config.idempotency_window();
         let jobs = async {
@@ -284,7 +287,8 @@ impl Chores {
                     config.quarantine_days,
                     clock.clone()
                 ),
-                jobs::watermark::run(db.clone(), metrics),
+                jobs::watermark::run(db.clone(), metrics.clone()),
+                jobs::exports::run(db.clone(), reports, Files, metrics, clock.clone()),
             );
         };
         let canary = async {

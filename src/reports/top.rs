@@ -129,8 +129,8 @@ impl Standing {
     fn add(&mut self, series: &Series, compares: bool) {
         self.values.insert(series.measure, series.total);
         if compares {
-            let compared = self.compared.get_or_insert_default();
-            compared.insert(series.measure, series.compared_total);
+            let before = self.compared.get_or_insert_default();
+            before.insert(series.measure, series.compared_total);
         }
     }
 }

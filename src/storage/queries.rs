@@ -1,6 +1,7 @@
 //! The questions: one file each, named after the question it answers.
 
 pub mod event_schemas;
+pub mod exports;
 pub mod identity;
 pub mod installation;
 pub mod intake;
