@@ -235,7 +235,7 @@ impl App {
         tracing::info!("stopping");
         stop.cancel();
         let _ = tokio::join!(background, operations);
-        services.close().await;
+        Box::pin(services.close()).await;
         home.close().await;
     }
 }

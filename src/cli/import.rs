@@ -123,7 +123,7 @@ impl Import {
             }
         };
         let result = stop.run_until_cancelled(storing).await;
-        services.close().await;
+        Box::pin(services.close()).await;
         let Some(result) = result else {
             return Err("stopped; run it again to go on".into());
         };

@@ -7,6 +7,8 @@
 mod file;
 pub mod run;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -216,8 +218,7 @@ impl Reports {
             Asked::new(metrics)?;
         }
         let id = Uuid::new_v4();
-        let token = rand::random::<[u8; 32]>();
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let now = self.clock.now();
         let new = NewExport {
             id,

@@ -100,11 +100,10 @@ impl<'a> File<'a> {
 
 /// A member of a gzip file, and the room that the text took.
 fn packed(mut text: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-    packer
-        .write_all(&text)
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&text)
         .expect("writing to memory cannot fail");
     text.clear();
-    let packed = packer.finish().expect("writing to memory cannot fail");
+    let packed = gzip.finish().expect("writing to memory cannot fail");
     (packed, text)
 }

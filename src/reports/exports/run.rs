@@ -16,7 +16,7 @@ use crate::storage::queries::exports::ExportRow;
 use crate::storage::writes::exports as writes;
 
 /// How long an export is ours without a sign of life, and how often there is one.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const BEAT: Duration = Duration::from_secs(5);
 /// How long writing may take: its snapshot holds back what cleans up the database.
 const LONGEST: Duration = Duration::from_mins(15);
