@@ -51,6 +51,7 @@ use crate::ingest::parse::KINDS;
         rest::top::pages,
         rest::sales::sales,
         rest::traffic::traffic,
+        rest::restatements::restatements,
         rest::lists::events,
         rest::lists::pageviews,
         rest::lists::users,
