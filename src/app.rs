@@ -288,7 +288,18 @@ impl Chores {
                     clock.clone()
                 ),
                 jobs::watermark::run(db.clone(), metrics.clone()),
-                jobs::exports::run(db.clone(), reports, Files, metrics, clock.clone()),
+                Box::pin(jobs::summaries::run(
+                    db.clone(),
+                    metrics.clone(),
+                    clock.clone()
+                )),
+                Box::pin(jobs::exports::run(
+                    db.clone(),
+                    reports,
+                    Files,
+                    metrics,
+                    clock.clone()
+                )),
             );
         };
         let canary = async {

@@ -10,4 +10,5 @@ pub mod identity;
 pub mod measure;
 pub mod money;
 pub mod number;
+pub mod summary;
 pub mod tenant;

@@ -5,4 +5,5 @@ pub mod exports;
 pub mod idempotency;
 pub mod partitions;
 pub mod quarantine;
+pub mod summaries;
 pub mod watermark;

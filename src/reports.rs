@@ -20,11 +20,14 @@ pub mod top;
 pub mod traffic;
 pub mod user_agents;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
 use crate::domain::calendar::CalendarError;
 use crate::domain::number::Number;
 use crate::error::{Code, Problem};
 use crate::storage::Db;
+use metrics::WhoIsWho;
 
 pub use crate::storage::MAX_STALENESS;
 
@@ -33,13 +36,18 @@ pub use crate::storage::MAX_STALENESS;
 pub struct Reports {
     db: Db,
     clock: Clock,
+    who: Arc<WhoIsWho>,
 }
 
 impl Reports {
     /// Reports over this database.
     #[must_use]
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock }
+        Self {
+            db,
+            clock,
+            who: Arc::default(),
+        }
     }
 
     /// Whether anything can be answered.

@@ -27,6 +27,7 @@ pub const CONTENT: Content = Content {
     ids: Ids::V4,
     format: Format::Native,
     late: 0.0,
+    history: None,
 };
 
 /// A sender that writes its requests in rounds.

@@ -19,6 +19,7 @@ mod ingest;
 mod latency;
 mod load;
 mod memory;
+mod metrics;
 mod process;
 mod questions;
 mod server;
@@ -28,7 +29,7 @@ mod visible;
 use std::time::Duration;
 
 /// Each mode, whether it is measured without being named, and what it measures.
-const MODES: [(&str, bool, &str); 9] = [
+const MODES: [(&str, bool, &str); 10] = [
     (
         "ingest",
         true,
@@ -62,6 +63,11 @@ const MODES: [(&str, bool, &str); 9] = [
     ),
     ("questions", true, "how long questions take"),
     (
+        "metrics",
+        false,
+        "how long questions about 30 days take; --millions of events (20)",
+    ),
+    (
         "curve",
         false,
         "the cost of an event as the tables grow; --minutes limits it (60)",
@@ -75,7 +81,7 @@ async fn main() {
         return;
     }
     let mut named = Vec::new();
-    let mut minutes = 60;
+    let (mut minutes, mut millions) = (60, 20);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -84,6 +90,10 @@ async fn main() {
             "--minutes" => {
                 let number = arguments.next().and_then(|number| number.parse().ok());
                 minutes = number.expect("--minutes takes a whole number");
+            }
+            "--millions" => {
+                let number = arguments.next().and_then(|number| number.parse().ok());
+                millions = number.expect("--millions takes a whole number");
             }
             name if MODES.iter().any(|(mode, ..)| *mode == name) => named.push(argument),
             other => {
@@ -109,6 +119,7 @@ async fn main() {
             "memory" => memory::run().await,
             "stream" => stream::run().await,
             "questions" => questions::run().await,
+            "metrics" => metrics::run(millions * 1_000_000).await,
             _ => curve::run(Duration::from_secs(60 * minutes)).await,
         }
     }

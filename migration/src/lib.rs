@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 14] = [
+const STEPS: [(&str, &str, &str); 16] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -34,6 +34,8 @@ const STEPS: [(&str, &str, &str); 14] = [
     step!("m0011_stream"),
     step!("m0012_classification"),
     step!("m0013_quarters"),
+    step!("m0014_changes"),
+    step!("m0015_summaries"),
     step!("m0016_exports"),
 ];
 

@@ -8,6 +8,7 @@ pub mod connection;
 mod dice;
 pub mod event;
 pub mod feed;
+pub mod history;
 mod options;
 pub mod report;
 pub mod schedule;
@@ -62,10 +63,14 @@ impl Load {
         let stop = stop_signal()?;
         let clock = Clock::System;
         let target = Target::new(&options.url, options.key.reveal())?;
+        let days = options.history.unwrap_or_default().max(7) + 1;
         let window = Window {
-            from: clock.now() - chrono::Duration::days(8),
-            to: clock.now() + options.duration + 10 * GRACE,
+            from: clock.now() - chrono::Duration::days(days.into()),
+            to: clock.now() + options.duration() + 10 * GRACE,
         };
+        if options.history.is_some() {
+            history::put_products(&target, options.products).await?;
+        }
         let before = if options.no_verify {
             None
         } else {
@@ -114,7 +119,7 @@ async fn send(
     stop: &CancellationToken,
 ) -> Result<Run, Failure> {
     let (started_at, begun) = (clock.now() + HEAD_START, Instant::now() + HEAD_START);
-    let given_up_at = begun + options.duration + GRACE;
+    let given_up_at = begun + options.duration() + GRACE;
     let feed = Arc::new(Feed::new(options.plan(started_at)));
     let queue = feed.start(usize::from(options.connections), begun, clock, stop);
     let tally = Arc::<Mutex<Tally>>::default();
@@ -127,7 +132,7 @@ async fn send(
         end: if feed.plan.schedule.is_open() {
             given_up_at
         } else {
-            begun + options.duration
+            begun + options.duration()
         },
         given_up_at,
         stop: stop.clone(),
@@ -136,7 +141,7 @@ async fn send(
         .map(|_| connection.clone().run())
         .collect();
     drop(connection);
-    let showing = tokio::spawn(show(Arc::clone(&tally), begun, options.duration));
+    let showing = tokio::spawn(show(Arc::clone(&tally), begun, options.duration()));
     let mut result = Ok(());
     while let Some(ended) = connections.join_next().await {
         let ended = ended?;

@@ -59,6 +59,28 @@ pub fn floor_minute(at: DateTime<Utc>) -> DateTime<Utc> {
     at - Duration::seconds(at.timestamp().rem_euclid(60)) - Duration::nanoseconds(i64::from(into))
 }
 
+/// An hour since 1970, by UTC: in such pieces it is noted what changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hour(pub i32);
+
+impl Hour {
+    /// No hour: stands for who is who among the users, which is of all times.
+    pub const WHO: Self = Self(i32::MIN);
+
+    /// The hour that an instant lies in.
+    #[must_use]
+    pub fn of(at: DateTime<Utc>) -> Self {
+        let hour = at.timestamp().div_euclid(3_600);
+        Self(i32::try_from(hour).unwrap_or(i32::MAX))
+    }
+
+    /// Its first instant.
+    #[must_use]
+    pub fn begin(self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + Duration::hours(self.0.into())
+    }
+}
+
 /// How long a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Granularity {

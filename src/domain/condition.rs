@@ -11,6 +11,9 @@ pub const MAX_CONDITIONS: usize = 50;
 /// How many values a condition may list.
 pub const MAX_VALUES: usize = 100;
 
+/// What parts a category's path.
+pub const PATH: &str = " > ";
+
 /// A dimension, and of a category how much of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
@@ -18,6 +21,19 @@ pub struct Key {
     pub dimension: Dimension,
     /// Of [`Dimension::Category`]: so many names of the path, from the department; all if absent.
     pub level: Option<i32>,
+}
+
+impl Key {
+    /// What groups go by, of a value of the dimension.
+    #[must_use]
+    pub fn of<'a>(&self, value: &'a str) -> &'a str {
+        let Some(level) = self.level else {
+            return value;
+        };
+        let names = usize::try_from(level).unwrap_or_default();
+        let end = value.match_indices(PATH).nth(names.saturating_sub(1));
+        end.map_or(value, |(end, _)| &value[..end])
+    }
 }
 
 impl From<Dimension> for Key {
@@ -84,6 +100,29 @@ impl Condition {
         let mut count = 0;
         self.walk(&mut |_| count += 1);
         count
+    }
+
+    /// Whether it holds of what has these values; nothing is known of properties.
+    pub fn holds<'a>(&self, value: &impl Fn(Dimension) -> &'a str) -> bool {
+        match self {
+            Self::All(inner) => inner.iter().all(|one| one.holds(value)),
+            Self::Any(inner) => inner.iter().any(|one| one.holds(value)),
+            Self::Not(inner) => !inner.holds(value),
+            Self::Among(Dimension::Category, asked) => {
+                let category = value(Dimension::Category);
+                let is_below = |above: &String| {
+                    let rest = category.strip_prefix(above.as_str());
+                    !above.is_empty() && rest.is_some_and(|rest| rest.starts_with(PATH))
+                };
+                let is = |asked: &String| category == asked || is_below(asked);
+                asked.iter().any(is)
+            }
+            Self::Among(dimension, asked) => {
+                let value = value(*dimension);
+                asked.iter().any(|asked| asked == value)
+            }
+            Self::Property(..) => false,
+        }
     }
 
     fn walk(&self, visit: &mut impl FnMut(&Self)) {

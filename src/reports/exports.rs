@@ -215,7 +215,7 @@ impl Reports {
         question: &ExportQuestion,
     ) -> Result<(Export, String), Problem> {
         if let Exported::Metrics(metrics) = &question.what {
-            Asked::new(metrics)?;
+            Asked::new(metrics, &self.who)?;
         }
         let id = Uuid::new_v4();
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());

@@ -1,15 +1,19 @@
 //! The one function behind every number: measures, told apart by dimensions, over time.
 //!
 //! A question is checked ([`question`]) and planned ([`plan`]): each subject is read from the
-//! smallest source that answers exactly. What is read becomes series ([`series`]), whose gaps are
-//! filled and windows rolled ([`shape`]).
+//! smallest source that answers exactly: summaries of hours, days and months ([`summed`]) as far as
+//! there are any ([`cover`]), then rollups, then facts. What is read becomes series ([`series`]),
+//! whose gaps are filled and windows rolled ([`shape`]).
 
 mod cells;
+mod cover;
 pub mod filter;
 mod plan;
 mod question;
 mod series;
 mod shape;
+mod summed;
+mod who;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +31,8 @@ use crate::storage::Snapshot;
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use series::{Reading, Table};
+use summed::Summed;
+pub(super) use who::WhoIsWho;
 
 pub(super) use cells::{Cell, cells};
 
@@ -70,7 +76,7 @@ impl Reports {
     /// A measure that lacks a dimension, a limit that is passed, or that the database is away or
     /// takes too long.
     pub async fn metrics(&self, question: &MetricsQuestion) -> Result<MetricsAnswer, Problem> {
-        let asked = Asked::new(question)?;
+        let asked = Asked::new(question, &self.who)?;
         Box::pin(self.ask(&asked, question.max_staleness)).await
     }
 }
@@ -78,6 +84,7 @@ impl Reports {
 /// The question with the bounds of its buckets.
 pub(super) struct Asked<'a> {
     question: &'a MetricsQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
@@ -91,11 +98,12 @@ pub(super) struct Measured {
 
 impl<'a> Asked<'a> {
     /// A question that can be answered.
-    pub(super) fn new(question: &'a MetricsQuestion) -> Result<Self, Problem> {
+    pub(super) fn new(question: &'a MetricsQuestion, who: &'a WhoIsWho) -> Result<Self, Problem> {
         question.check()?;
         let compared = question.compared_range()?;
         Ok(Self {
             question,
+            who,
             bounds: question.bounds(question.range)?,
             compared: compared.map(|range| question.bounds(range)).transpose()?,
         })
@@ -111,29 +119,39 @@ impl<'a> Asked<'a> {
             question,
             bounds,
             compared,
+            ..
         } = self;
         let mut asking = Asking {
             snapshot,
             question,
+            who: self.who,
             rows_read: 0,
         };
         let mut series = Vec::new();
-        if !question.explain {
-            let chosen = asking.choose(bounds).await?;
+        let summed;
+        if question.explain {
+            summed = asking.would_be_summed(bounds).await?;
+        } else {
+            let sums = asking.summed(bounds).await?;
+            summed = sums.subjects().collect();
+            let chosen = asking.choose(bounds, &sums).await?;
             let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
             if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
                 return Err(Code::TooManyBuckets.into());
             }
-            let now = asking.read(bounds, &chosen).await?;
+            let now = asking.read(bounds, &chosen, &sums).await?;
             let before = match compared {
-                Some(bounds) => Some(asking.read(bounds, &chosen).await?),
+                Some(bounds) => {
+                    let sums = asking.summed(bounds).await?;
+                    Some(asking.read(bounds, &chosen, &sums).await?)
+                }
                 None => None,
             };
             series = series::series(question, bounds, as_of, &chosen, &now, before.as_ref());
         }
         Ok(Measured {
             series,
-            plan: plan::plan(question, bounds),
+            plan: plan::plan(question, bounds, &summed),
             rows_read: asking.rows_read,
         })
     }
@@ -174,7 +192,7 @@ pub(super) async fn provenance_of(
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
     let row = provenance(&**snapshot, tenant, range, types, bots).await?;
-    let source = Source::of(plan.iter().map(|step| step.source));
+    let source = Source::of(plan);
     Ok(Provenance::exact(as_of, source, &row))
 }
 
@@ -197,12 +215,13 @@ impl Chosen {
 struct Asking<'a> {
     snapshot: &'a Snapshot,
     question: &'a MetricsQuestion,
+    who: &'a WhoIsWho,
     rows_read: i64,
 }
 
 impl Asking<'_> {
     /// Which groups there are, and of them the first.
-    async fn choose(&mut self, bounds: &[DateTime<Utc>]) -> Result<Chosen, Failure> {
+    async fn choose(&mut self, bounds: &[DateTime<Utc>], sums: &Summed) -> Result<Chosen, Failure> {
         let question = self.question;
         if question.keys.is_empty() {
             return Ok(Chosen {
@@ -212,7 +231,7 @@ impl Asking<'_> {
         }
         let mut whole = Table::default();
         let range = [bounds[0], bounds[bounds.len() - 1]];
-        self.add(&mut whole, &range, Groups::All).await?;
+        self.add(&mut whole, &range, Groups::All, sums).await?;
         let mut top = series::in_order(question, &whole);
         let others = top.len() > question.limit;
         top.truncate(question.limit);
@@ -224,6 +243,7 @@ impl Asking<'_> {
         &mut self,
         bounds: &[DateTime<Utc>],
         chosen: &Chosen,
+        sums: &Summed,
     ) -> Result<Reading, Failure> {
         let whole = [bounds[0], bounds[bounds.len() - 1]];
         let mut reading = Reading {
@@ -237,22 +257,23 @@ impl Asking<'_> {
         };
         let others = chosen.others.then_some(Groups::Except(&chosen.top));
         for groups in std::iter::once(wanted).chain(others) {
-            self.add(&mut reading.whole, &whole, groups).await?;
+            self.add(&mut reading.whole, &whole, groups, sums).await?;
             if bounds.len() == 2 {
                 reading.buckets = reading.whole.clone();
             } else {
-                self.add(&mut reading.buckets, bounds, groups).await?;
+                self.add(&mut reading.buckets, bounds, groups, sums).await?;
             }
         }
         Ok(reading)
     }
 
-    /// Reads each subject from its source.
+    /// Reads each subject from its source; what is summed was read already.
     async fn add(
         &mut self,
         table: &mut Table,
         bounds: &[DateTime<Utc>],
         groups: Groups<'_>,
+        summed: &Summed,
     ) -> Result<(), Failure> {
         let question = self.question;
         let limit = if bounds.len() == 2 {
@@ -262,6 +283,10 @@ impl Asking<'_> {
         };
         let subjects: BTreeSet<Subject> = question.subjects().collect();
         for subject in subjects {
+            if let Some(sums) = summed.of(subject, groups) {
+                sums.fill(table, subject, groups, bounds.len() > 2, &summed.aliases);
+                continue;
+            }
             let is_one = matches!(groups, Groups::Except(_));
             let source = plan::source(question, subject, bounds, is_one);
             let cut = Cut {
@@ -277,13 +302,7 @@ impl Asking<'_> {
             };
             let rows = metrics(&**self.snapshot, subject, source, &cut).await?;
             if rows.len() > limit as usize {
-                let detail = format!(
-                    "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
-                );
-                return Err(Failure::Problem(Problem::with(
-                    Code::TooManyBuckets,
-                    detail,
-                )));
+                return Err(too_many_groups(limit));
             }
             for row in rows {
                 self.rows_read += row.rows_read;
@@ -297,4 +316,11 @@ impl Asking<'_> {
         }
         Ok(())
     }
+}
+
+fn too_many_groups(limit: u32) -> Failure {
+    let detail = format!(
+        "There are more than {limit} groups. Narrow them with a filter, or tell fewer dimensions apart."
+    );
+    Failure::Problem(Problem::with(Code::TooManyBuckets, detail))
 }

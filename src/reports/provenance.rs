@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::metrics::Read;
+use super::metrics::{Read, Step};
 use crate::storage::queries::provenance::ProvenanceRow;
 
 /// What was read for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The rollups alone.
+    /// The rollups alone; facts of hours that are not summed up yet.
     Rollup,
     /// The rollups, and for distinct counts the days on which users did something.
     RollupAndUserDays,
@@ -22,10 +22,14 @@ pub enum Source {
 
 impl Source {
     /// What was read, of several sources; the largest names them.
-    pub(super) fn of(sources: impl Iterator<Item = Read>) -> Self {
+    pub(super) fn of(plan: &[Step]) -> Self {
         let (mut rollup, mut days, mut raw) = (false, false, false);
-        for source in sources {
-            match source {
+        for step in plan {
+            if step.summed {
+                rollup = true;
+                continue;
+            }
+            match step.source {
                 Read::Sales(..) | Read::Traffic(_) => rollup = true,
                 Read::UserDays => days = true,
                 Read::Facts => raw = true,

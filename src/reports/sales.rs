@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::metrics::{Cell, MetricsQuestion, cells, provenance_of};
+use super::metrics::{Cell, MetricsQuestion, WhoIsWho, cells, provenance_of};
 use super::provenance::Provenance;
 use super::question::{Failure, Question};
 use super::{Reports, whole};
@@ -186,7 +186,12 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn sales(&self, question: &SalesQuestion) -> Result<SalesAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let who = &self.who;
+        let asked = Asked {
+            question,
+            who,
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
@@ -194,6 +199,7 @@ impl Reports {
 /// The question with the bounds of its buckets.
 struct Asked<'a> {
     question: &'a SalesQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
 }
 
@@ -205,16 +211,20 @@ impl Question for Asked<'_> {
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<SalesAnswer, Failure> {
-        let Self { question, bounds } = self;
+        let Self {
+            question,
+            who,
+            bounds,
+        } = self;
         let (currency, groups) = (question.currency, question.groups);
-        let (told, mut plan) = cells(&question.told_apart(), bounds, snapshot).await?;
+        let (told, mut plan) = cells(&question.told_apart(), bounds, snapshot, who).await?;
         if told.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
         // Neither orders nor buyers add up over buckets and groups.
         let whole_range = [question.range.from, question.range.to];
         let totals = question.by_currency();
-        let (by_currency, also) = cells(&totals, &whole_range, snapshot).await?;
+        let (by_currency, also) = cells(&totals, &whole_range, snapshot, who).await?;
         plan.extend(also);
         let (own, others): (Vec<Cell>, Vec<Cell>) = by_currency
             .into_iter()

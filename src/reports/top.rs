@@ -174,8 +174,8 @@ impl Reports {
     pub async fn top(&self, question: &TopQuestion) -> Result<TopAnswer, Problem> {
         let asked = Asked {
             question,
-            told_apart: AskedMetrics::new(&question.told_apart)?,
-            total: AskedMetrics::new(&question.total)?,
+            told_apart: AskedMetrics::new(&question.told_apart, &self.who)?,
+            total: AskedMetrics::new(&question.total, &self.who)?,
         };
         Box::pin(self.ask(&asked, question.total.max_staleness)).await
     }

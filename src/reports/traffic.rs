@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::metrics::{MetricsQuestion, Step, cells, provenance_of};
+use super::metrics::{MetricsQuestion, Step, WhoIsWho, cells, provenance_of};
 use super::provenance::Provenance;
 use super::question::{Failure, Question};
 use super::{Reports, whole};
@@ -100,7 +100,12 @@ impl Reports {
     /// Too many buckets, or that the database is away or takes too long.
     pub async fn traffic(&self, question: &TrafficQuestion) -> Result<TrafficAnswer, Problem> {
         let bounds = calendar::bounds(question.range, question.granularity, question.zone)?;
-        let asked = Asked { question, bounds };
+        let who = &self.who;
+        let asked = Asked {
+            question,
+            who,
+            bounds,
+        };
         self.ask(&asked, question.max_staleness).await
     }
 }
@@ -108,6 +113,7 @@ impl Reports {
 /// The question with the bounds of its buckets.
 struct Asked<'a> {
     question: &'a TrafficQuestion,
+    who: &'a WhoIsWho,
     bounds: Vec<DateTime<Utc>>,
 }
 
@@ -119,12 +125,14 @@ impl Question for Asked<'_> {
         snapshot: &Snapshot,
         as_of: DateTime<Utc>,
     ) -> Result<TrafficAnswer, Failure> {
-        let Self { question, bounds } = self;
+        let Self {
+            question, bounds, ..
+        } = self;
         let by_type = MetricsQuestion {
             keys: vec![Dimension::EventType.into()],
             ..question.plain(vec![Measure::Events, Measure::Pageviews])
         };
-        let (rows, mut plan) = cells(&by_type, bounds, snapshot).await?;
+        let (rows, mut plan) = cells(&by_type, bounds, snapshot, self.who).await?;
         if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
         }
@@ -172,7 +180,7 @@ impl Asked<'_> {
         plan: &mut Vec<Step>,
     ) -> Result<Vec<(usize, i64)>, Failure> {
         let users = self.question.plain(vec![Measure::Users]);
-        let (cells, read) = cells(&users, bounds, snapshot).await?;
+        let (cells, read) = cells(&users, bounds, snapshot, self.who).await?;
         plan.extend(read);
         let users = cells
             .iter()

@@ -1,5 +1,6 @@
 //! The questions: one file each, named after the question it answers.
 
+pub mod changes;
 pub mod event_schemas;
 pub mod exports;
 pub mod identity;
@@ -16,4 +17,5 @@ pub mod records;
 pub mod related;
 pub mod replication;
 pub mod restatements;
+pub mod summaries;
 pub mod watermark;

@@ -7,7 +7,8 @@
 //! 4. `COPY` events, purchases and refunds ([`facts`], [`copy`]);
 //! 5. join the ids that turned out to be one user ([`identity`]);
 //! 6. lock the end of the idempotency log and claim the ids;
-//! 7. add to the rollups and move the watermarks ([`rollups`]);
+//! 7. mark the hours that change ([`changes`]), add to the rollups and move the watermarks
+//!    ([`rollups`]);
 //! 8. commit.
 //!
 //! Whatever is killed in between leaves nothing. Every statement takes its rows in the order of
@@ -15,6 +16,7 @@
 //! comes last but for the rollups, whose rows all writers share anyway.
 
 pub mod bots;
+mod changes;
 mod classified;
 mod copy;
 pub mod entries;
@@ -28,6 +30,7 @@ pub mod keys;
 pub mod products;
 pub mod quarantine;
 mod rollups;
+pub mod summaries;
 pub mod tenants;
 mod user_days;
 mod users;
@@ -321,7 +324,8 @@ async fn attempt(
     let mut ids_not_joined = 0;
     if !accepted.is_empty() {
         // A tenant's users are locked from here on, and late for that reason.
-        ids_not_joined = identity::link(&mut transaction, &identity::said(&accepted)).await?;
+        let joined = identity::link(&mut transaction, &identity::said(&accepted)).await?;
+        ids_not_joined = joined.refused;
         let entries: Vec<Entry> = accepted.iter().map(Incoming::entry).collect();
         let claim = log::claim(&mut transaction, &memory.ids, &reservation, &entries).await?;
         let Claim::Appended(segment) = claim else {
@@ -332,6 +336,7 @@ async fn attempt(
             transaction.rollback().await?;
             return Ok(Attempt::Classified);
         }
+        changes::mark(&mut transaction, segment.change, &accepted, &joined.ids).await?;
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
     }

@@ -71,6 +71,8 @@ metrics! {
     quarantine_expired_replayed: Counter = "tidewater_quarantine_expired_total" ["state" = "replayed"],
     /// Events that left quarantine because their time was up, by what had become of them.
     quarantine_expired_discarded: Counter = "tidewater_quarantine_expired_total" ["state" = "discarded"],
+    /// Hours, days and months that were summed up.
+    summaries_made: Counter = "tidewater_summaries_made_total",
     /// Transactions that stored events, and how long each took, in seconds.
     ingest_transaction_seconds: Histogram = "tidewater_ingest_transaction_seconds",
     /// How long the commit at the end of a transaction took, in seconds.

@@ -7,7 +7,7 @@ use tidewater::storage::{Db, schema};
 
 use crate::support::{TestDb, program};
 
-const STEPS: usize = 14;
+const STEPS: usize = 16;
 
 /// Everything that the catalogues know of tables, columns, indexes, constraints and sequences.
 async fn shape(db: &TestDb) -> Value {
@@ -125,6 +125,8 @@ async fn the_program_brings_the_schema_up_and_down_and_says_where_it_stands() {
             "m0011_stream",
             "m0012_classification",
             "m0013_quarters",
+            "m0014_changes",
+            "m0015_summaries",
             "m0016_exports",
         ];
         let line = |(n, name)| {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::{Builder, Uuid};
 
 use super::dice::{Dice, mixed};
+use super::history::{History, Session};
 use super::text::{self, Times};
 use super::words::{Kind, NATIVE, SEGMENT, Words};
 
@@ -18,6 +19,8 @@ const LATE_MICROS: std::ops::Range<u64> = 3_600_000_000..604_800_000_000;
 const SPREAD_MICROS: u64 = 1_000_000;
 /// A request holds fewer events than this.
 const PLACES_BITS: u32 = 12;
+/// Events of a request about the past are spread over the time of so many.
+const MAX_PLACES: u64 = 1_000;
 
 /// What events are written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -87,6 +90,8 @@ pub struct Content {
     pub format: Format,
     /// Which share of events happened hours to days before.
     pub late: f64,
+    /// The past that is made up, if it is not about the present.
+    pub history: Option<History>,
 }
 
 /// What events add to the tenant's totals.
@@ -173,10 +178,14 @@ impl Writer {
     pub fn write(&mut self, out: &mut Vec<u8>, origin: Origin, place: u32, sums: &mut Sums) {
         let mut dice = Dice::new(self.key, (origin.request << PLACES_BITS) | u64::from(place));
         let random = (dice.roll(), dice.roll());
+        let spread = match self.content.history {
+            None => SPREAD_MICROS,
+            Some(history) => history.length * MAX_PLACES / history.events.max(1) + 1,
+        };
         let back = if dice.chance(self.content.late) {
             LATE_MICROS.start + dice.below(LATE_MICROS.end - LATE_MICROS.start)
         } else {
-            dice.below(SPREAD_MICROS)
+            dice.below(spread)
         };
         let at = origin.at - i64::try_from(back).expect("at most a week");
         let Mix {
@@ -199,7 +208,14 @@ impl Writer {
         text::id(out, self.event_id(random, at));
         out.extend_from_slice(b"\",\"timestamp\":\"");
         self.times.write(out, at);
-        let user = dice.below(self.content.users.into());
+        let session = self.content.history.map(|history| {
+            let users = self.content.users;
+            history.session(&mut dice, self.key, at, users)
+        });
+        let user = match session {
+            Some(session) => session.user,
+            None => dice.below(self.content.users.into()),
+        };
         let named: &[u8] = if user % 4 == 3 {
             b"\",\"anonymousId\":\"visitor-"
         } else {
@@ -208,13 +224,14 @@ impl Writer {
         out.extend_from_slice(named);
         text::number(out, user);
         sums.events += 1;
+        self.visit(out, &mut dice, session);
         match kind {
             Kind::Purchase => self.order(out, &mut dice, random.0, sums),
             Kind::Pageview => {
                 sums.pageviews += 1;
-                self.looked_at(out, &mut dice, words.page);
+                self.looked_at(out, &mut dice, words.page, session);
             }
-            Kind::Other(_) => self.looked_at(out, &mut dice, words.look),
+            Kind::Other(_) => self.looked_at(out, &mut dice, words.look, session),
         }
     }
 
@@ -241,26 +258,38 @@ impl Writer {
     }
 
     /// What was seen or clicked, after the words of its kind.
-    fn looked_at(&self, out: &mut Vec<u8>, dice: &mut Dice, words: &[&[u8]; 4]) {
-        self.visit(out, dice);
+    fn looked_at(
+        &self,
+        out: &mut Vec<u8>,
+        dice: &mut Dice,
+        words: &[&[u8]; 4],
+        session: Option<Session>,
+    ) {
         out.extend_from_slice(words[0]);
         text::number(out, self.product(dice));
         out.extend_from_slice(words[1]);
         text::number(out, dice.below(50));
+        if session.is_some() {
+            out.extend_from_slice(b"}}");
+            return;
+        }
         out.extend_from_slice(words[2]);
         text::number(out, dice.below(100_000));
         out.extend_from_slice(words[3]);
     }
 
     /// Where and through what; nothing where the format has no word for it.
-    fn visit(&self, out: &mut Vec<u8>, dice: &mut Dice) {
+    fn visit(&self, out: &mut Vec<u8>, dice: &mut Dice, session: Option<Session>) {
+        if let Some(session) = session {
+            session.write(out);
+            return;
+        }
         let n = usize::try_from(dice.below(self.words.visits.len() as u64)).expect("a few");
         out.extend_from_slice(self.words.visits[n]);
     }
 
     fn order(&self, out: &mut Vec<u8>, dice: &mut Dice, number: u64, sums: &mut Sums) {
         let words = self.words;
-        self.visit(out, dice);
         out.extend_from_slice(words.order[0]);
         text::number(out, number);
         out.extend_from_slice(words.order[1]);

@@ -213,16 +213,20 @@ impl Press {
     pub fn next(&mut self, feed: &Feed, clock: &Clock) -> Option<Prepared> {
         let begun = thread_nanos();
         let request = feed.next.fetch_add(1, Ordering::Relaxed);
-        let events = feed.plan.schedule.size(request);
+        let mut events = feed.plan.schedule.size(request);
+        let due = feed.plan.schedule.due(request);
+        let at = due.map_or_else(|| clock.now(), |due| feed.plan.started_at + due);
+        let mut at = at.timestamp_micros();
+        if let Some(history) = feed.plan.content.history {
+            let before = request * u64::from(feed.plan.schedule.batch);
+            let left = u32::try_from(history.left(before)).unwrap_or(events);
+            events = events.min(left);
+            at = history.at(before + u64::from(events));
+        }
         if events == 0 {
             return None;
         }
-        let due = feed.plan.schedule.due(request);
-        let at = due.map_or_else(|| clock.now(), |due| feed.plan.started_at + due);
-        let origin = Origin {
-            request,
-            at: at.timestamp_micros(),
-        };
+        let origin = Origin { request, at };
         let body = lock(&feed.spare).pop().unwrap_or_default();
         let prepared = self.write(feed, origin, events, due, body);
         let taken = thread_nanos().saturating_sub(begun);

@@ -7,9 +7,13 @@ use clap::Args;
 
 use super::event::{Content, Format, Ids, Mix};
 use super::feed::Plan;
+use super::history::History;
 use super::schedule::{Schedule, Shape};
 use crate::config::Secret;
 use crate::ingest::MAX_EVENTS;
+
+/// A week: how long a past may take to be sent.
+const MAX_DURATION: Duration = Duration::from_hours(168);
 
 /// What is sent, how fast and for how long.
 #[derive(Args, Debug)]
@@ -77,12 +81,29 @@ pub(super) struct Options {
     /// How long to wait until what was acknowledged is to be seen.
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "DURATION")]
     pub(super) verify_within: Duration,
+    /// Make up a past of so many days instead, as fast as the connections allow: --events of them,
+    /// in sessions, of products with categories. Needs the native format.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650),
+          conflicts_with_all = ["rate", "duration", "late", "duplicates", "format"])]
+    pub(super) history: Option<u32>,
+    /// How many events the past has.
+    #[arg(long, default_value_t = 1_000_000, requires = "history",
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    pub(super) events: u64,
     /// Report as JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl Options {
+    /// How long the run may take.
+    pub(super) fn duration(&self) -> Duration {
+        match self.history {
+            None => self.duration,
+            Some(_) => MAX_DURATION,
+        }
+    }
+
     /// The run that begins then.
     pub(super) fn plan(&self, started_at: DateTime<Utc>) -> Plan {
         let content = Content {
@@ -92,10 +113,13 @@ impl Options {
             ids: self.ids,
             format: self.format,
             late: self.late,
+            history: self
+                .history
+                .map(|days| History::of_days(days, self.events, started_at)),
         };
         let schedule = Schedule {
             rate: self.rate,
-            duration: self.duration,
+            duration: self.duration(),
             batch: self.batch,
             shape: self.shape,
         };

@@ -30,6 +30,7 @@ const CONTENT: Content = Content {
     ids: Ids::V4,
     format: Format::Native,
     late: 0.0,
+    history: None,
 };
 
 fn at(text: &str) -> DateTime<Utc> {

@@ -94,7 +94,9 @@ enum MetricsUnit {
 struct MetricsStep {
     /// What was counted.
     subject: MetricsSubject,
-    /// In which tables.
+    /// Whether what hours, days and months came to is read, as far as it is summed up.
+    summed: bool,
+    /// In which tables, or the rest.
     reads: &'static str,
     /// Whether they are read once more for the whole range.
     twice: bool,
@@ -177,6 +179,7 @@ impl From<metrics::Step> for MetricsStep {
     fn from(step: metrics::Step) -> Self {
         Self {
             subject: step.subject.into(),
+            summed: step.summed,
             reads: step.reads(),
             twice: step.whole,
         }

@@ -124,7 +124,8 @@ impl Reports {
         let as_of = self.clock.now();
         let snapshot = self.db.snapshot().await?;
         if let Exported::Metrics(asked) = &question.what {
-            let answer = Asked::new(asked)?.answer(&snapshot, as_of).await;
+            let asking = Asked::new(asked, &self.who)?;
+            let answer = Box::pin(asking.answer(&snapshot, as_of)).await;
             let (text, rows) =
                 rendering.metrics(asked, answer.map_err(Problem::from)?, question.format);
             for piece in text.chunks(PIECE) {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::series::{Numbers, Table, currency, measured};
-use super::{Asking, Groups, MetricsQuestion, Step, plan};
+use super::{Asking, Groups, MetricsQuestion, Step, WhoIsWho, plan};
 use crate::domain::number::Number;
 use crate::reports::question::Failure;
 use crate::storage::Snapshot;
@@ -25,15 +25,20 @@ pub(in crate::reports) async fn cells(
     question: &MetricsQuestion,
     bounds: &[DateTime<Utc>],
     snapshot: &Snapshot,
+    who: &WhoIsWho,
 ) -> Result<(Vec<Cell>, Vec<Step>), Failure> {
     let mut asking = Asking {
         snapshot,
         question,
+        who,
         rows_read: 0,
     };
+    let sums = asking.summed(bounds).await?;
     let mut table = Table::default();
-    asking.add(&mut table, bounds, Groups::All).await?;
-    Ok((in_order(&table, question), plan::plan(question, bounds)))
+    asking.add(&mut table, bounds, Groups::All, &sums).await?;
+    let summed = sums.subjects().collect();
+    let plan = plan::plan(question, bounds, &summed);
+    Ok((in_order(&table, question), plan))
 }
 
 /// What a table has, in the order of buckets, then of groups.

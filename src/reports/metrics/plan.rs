@@ -1,4 +1,8 @@
 //! From where each subject is read: the smallest source that answers exactly.
+//!
+//! What summaries tell is read from them, and what of the range they lack from the next smallest.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
@@ -6,6 +10,8 @@ use super::{MetricsQuestion, Read, RowSpan};
 use crate::domain::calendar::whole_days;
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::{Dimension, Quantity, Subject};
+use crate::domain::money::Currency;
+use crate::domain::summary::{Part, qualifier};
 use crate::storage::entity::sales_minute::Grain;
 
 /// A part of a plan.
@@ -13,7 +19,9 @@ use crate::storage::entity::sales_minute::Grain;
 pub struct Step {
     /// What is read.
     pub subject: Subject,
-    /// From where.
+    /// Whether from summaries, as far as there are any.
+    pub summed: bool,
+    /// From where, or the rest.
     pub source: Read,
     /// Whether it is read a second time for the whole range: its buckets do not add up, or not all
     /// groups are told apart.
@@ -38,17 +46,82 @@ impl Step {
     }
 }
 
-/// What is read for the buckets of a question.
-pub(super) fn plan(question: &MetricsQuestion, bounds: &[DateTime<Utc>]) -> Vec<Step> {
-    let mut subjects: Vec<Subject> = question.subjects().collect();
-    subjects.sort_unstable();
-    subjects.dedup();
+/// What is read for the buckets of a question, where these subjects are read from summaries.
+pub(super) fn plan(
+    question: &MetricsQuestion,
+    bounds: &[DateTime<Utc>],
+    summed: &BTreeSet<Subject>,
+) -> Vec<Step> {
+    let subjects: BTreeSet<Subject> = question.subjects().collect();
     let step = |subject| Step {
         subject,
+        summed: summed.contains(&subject),
         source: source(question, subject, bounds, false),
-        whole: bounds.len() > 2,
+        whole: bounds.len() > 2 && !summed.contains(&subject),
     };
     subjects.into_iter().map(step).collect()
+}
+
+/// What summaries tell of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Summaries {
+    /// In which part.
+    pub(super) part: Part,
+    /// Of which cells, if of one currency.
+    pub(super) currency: Option<Currency>,
+    /// Whether its groups do not add up.
+    pub(super) apart: bool,
+}
+
+impl Summaries {
+    /// Whether a cell with these values counts.
+    pub(super) fn counts<'a>(self, value: impl Fn(Dimension) -> &'a str) -> bool {
+        let is_of = |currency: Currency| value(Dimension::Currency) == currency.code();
+        self.currency.is_none_or(is_of)
+    }
+}
+
+/// What summaries tell of a subject of this question, if they tell it: they know nothing of bots
+/// and of properties, and of some dimensions together.
+pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<Summaries> {
+    let filter = question.filter.as_ref();
+    if question.bots || filter.is_some_and(Condition::has_properties) {
+        return None;
+    }
+    let mut mentioned: BTreeSet<Dimension> = filter
+        .map(Condition::dimensions)
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    mentioned.extend(question.keys.iter().map(|key| key.dimension));
+    let currency = question.currency_of(subject);
+    let of = match subject {
+        Subject::NewUsers | Subject::NewBuyers if !mentioned.is_empty() => return None,
+        Subject::NewUsers => Subject::Users,
+        Subject::NewBuyers => Subject::Buyers,
+        Subject::Buyers if currency.is_some() => {
+            mentioned.insert(Dimension::Currency);
+            subject
+        }
+        _ => subject,
+    };
+    if let Some(qualifier) = qualifier(of) {
+        mentioned.remove(&qualifier);
+    }
+    let knows = |part: &Part| mentioned.iter().all(|one| part.dimensions.contains(one));
+    let part = Part::of(of).find(knows)?;
+    let grain = grain(&mentioned.into_iter().collect::<Vec<_>>());
+    let orders = subject == Subject::Lines
+        && question.quantities().any(|one| one == Quantity::Orders)
+        && grain != Grain::Order;
+    if orders && !orders_add_up(question, grain, false) {
+        return None;
+    }
+    Some(Summaries {
+        part,
+        currency,
+        apart: orders,
+    })
 }
 
 /// The source of a subject; `is_one` if groups are not told apart though some are left out.

@@ -107,12 +107,20 @@ impl Table {
         subject: Subject,
         quantities: &[String],
     ) {
+        let number = |text: &String| text.parse().expect("sums and counts are whole numbers");
+        let numbers: Vec<i128> = quantities.iter().map(number).collect();
+        self.put(group, bucket, subject, &numbers);
+    }
+
+    pub(super) fn put(&mut self, group: Group, bucket: usize, subject: Subject, numbers: &[i128]) {
         let buckets = self.0.entry(group).or_default();
-        let numbers = buckets.entry(bucket).or_default();
-        for (quantity, text) in quantities_of(subject).iter().zip(quantities) {
-            let number = text.parse().expect("sums and counts are whole numbers");
-            numbers.insert(*quantity, number);
-        }
+        let known = buckets.entry(bucket).or_default();
+        known.extend(
+            quantities_of(subject)
+                .iter()
+                .copied()
+                .zip(numbers.iter().copied()),
+        );
     }
 
     fn numbers(&self, group: &Group, bucket: usize) -> Option<&Numbers> {

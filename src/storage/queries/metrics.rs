@@ -12,6 +12,7 @@ mod users;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use uuid::Uuid;
 
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::Subject;
@@ -19,6 +20,7 @@ use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
+pub use frame::DEVICE;
 use frame::Frame;
 use sql::Sql;
 
@@ -158,6 +160,41 @@ pub fn statement(subject: Subject, source: Source, cut: &Cut<'_>) -> Statement {
         (Subject::Sessions, _) => users::sessions(cut),
     };
     sql.limited(cut.limit)
+}
+
+/// The users of one bucket and group.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Members {
+    /// From 1; the n-th bucket begins at the n-th bound.
+    pub bucket: i32,
+    /// The value of each key.
+    pub key: Vec<String>,
+    /// Of carts: 0 if they put something in, 1 if they bought.
+    pub did: i32,
+    /// The numbers of those who have one.
+    pub numbers: Vec<i32>,
+    /// The ids of the others.
+    pub ids: Vec<Uuid>,
+    /// How many facts these are.
+    pub rows_read: i64,
+}
+
+/// Who the users, buyers or users of carts are whom [`metrics`] counts, read from the facts.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn members(
+    db: &impl ConnectionTrait,
+    subject: Subject,
+    cut: &Cut<'_>,
+) -> Result<Vec<Members>, StorageError> {
+    let frame = match subject {
+        Subject::Buyers => Frame::Lines,
+        _ => Frame::Events,
+    };
+    let sql = users::members(cut, frame, subject == Subject::Carts);
+    let statement = sql.limited(cut.limit);
+    Ok(Members::find_by_statement(statement).all(db).await?)
 }
 
 /// Sums over the rows of a frame.

@@ -59,12 +59,21 @@ pub async fn say(db: &Db, saying: Saying<'_>, at: DateTime<Utc>) -> Result<(), S
 }
 
 /// Locks out whoever would commit events; those who come after forget what they remember.
-async fn tell_writers(transaction: &mut Transaction) -> Result<(), StorageError> {
-    sqlx::query("UPDATE idempotency_head SET classifications = classifications + 1")
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
+/// Returns the number of this change.
+async fn tell_writers(transaction: &mut Transaction) -> Result<i64, StorageError> {
+    let number = sqlx::query_scalar(
+        "UPDATE idempotency_head SET classifications = classifications + 1, changes = changes + 1
+         RETURNING changes",
+    );
+    Ok(number.fetch_one(&mut **transaction).await?)
 }
+
+/// The hours that changed events lie in, marked with the number of this change.
+const HOURS: &str = "
+    INSERT INTO changed_hour (tenant_id, hour, number)
+    SELECT DISTINCT $1, floor(extract(epoch FROM timestamp) / 3600)::integer, $2
+    FROM changed_event
+    ON CONFLICT (tenant_id, hour) DO UPDATE SET number = excluded.number";
 
 /// From when to when there are events of a tenant.
 ///
@@ -259,7 +268,7 @@ pub async fn change(
     sqlx::query("LOCK TABLE user_day IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *transaction)
         .await?;
-    tell_writers(&mut transaction).await?;
+    let change = tell_writers(&mut transaction).await?;
     sqlx::query(
         "CREATE TEMPORARY TABLE changed_event (timestamp timestamptz, event_id uuid, user_id uuid)
          ON COMMIT DROP",
@@ -275,6 +284,11 @@ pub async fn change(
         .execute(&mut *transaction)
         .await?
         .rows_affected();
+    run(HOURS)
+        .bind(tenant)
+        .bind(change)
+        .execute(&mut *transaction)
+        .await?;
     for statement in LINES {
         run(statement)
             .bind(tenant)

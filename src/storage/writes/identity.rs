@@ -29,8 +29,16 @@ pub(super) fn said(accepted: &[Incoming<'_>]) -> BTreeMap<TenantId, Vec<Link>> {
     links
 }
 
-/// Adds links, and tells how many were refused because they would have made too large a user. The
-/// ids are rows of `"user"` by now.
+/// What became of links.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// How many were refused because they would have made too large a user.
+    pub(super) refused: usize,
+    /// The ids of each tenant that are somebody else's now, or nobody else's any more.
+    pub(super) ids: BTreeMap<TenantId, Vec<Uuid>>,
+}
+
+/// Adds links. The ids are rows of `"user"` by now.
 ///
 /// Whoever changes the users of a tenant holds its lock until the transaction ends, so two writers
 /// never work out the same users at once. Most links are not new (shops identify a user with each
@@ -38,24 +46,25 @@ pub(super) fn said(accepted: &[Incoming<'_>]) -> BTreeMap<TenantId, Vec<Link>> {
 pub(super) async fn link(
     transaction: &mut Transaction,
     said: &BTreeMap<TenantId, Vec<Link>>,
-) -> Result<usize, StorageError> {
-    let mut refused = 0;
+) -> Result<Joined, StorageError> {
+    let mut joined = Joined::default();
     for (tenant, links) in said {
         let others = links.iter().map(|link| link.other_id);
         let known = links_of(transaction, *tenant, others.collect()).await?;
         let new = news(&known, links);
         if !new.is_empty() {
-            refused += add(transaction, *tenant, &new).await?;
+            add(transaction, *tenant, &new, &mut joined).await?;
         }
     }
-    Ok(refused)
+    Ok(joined)
 }
 
 async fn add(
     transaction: &mut Transaction,
     tenant: TenantId,
     new: &[Link],
-) -> Result<usize, StorageError> {
+    joined: &mut Joined,
+) -> Result<(), StorageError> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('tidewater identity'), $1)")
         .bind(tenant.0)
         .execute(&mut **transaction)
@@ -71,6 +80,7 @@ async fn add(
             "ids were not joined: more than {MAX_LINKS} links would make one user"
         );
     }
+    joined.refused += refused;
     store_links(transaction, tenant, &known, &links).await?;
 
     let is_anonymous = |id| {
@@ -86,10 +96,13 @@ async fn add(
             changed.push((*id, canonical));
         }
     }
+    if !changed.is_empty() {
+        let ids = changed.iter().map(|(id, _)| *id).collect();
+        joined.ids.insert(tenant, ids);
+    }
     store_aliases(transaction, tenant, &changed).await?;
     let canonical = changed.into_iter().map(|(_, whose)| whose);
-    share_traits(transaction, tenant, canonical.collect()).await?;
-    Ok(refused)
+    share_traits(transaction, tenant, canonical.collect()).await
 }
 
 /// What is known of one of a user's ids is known of the user, unless something else is.

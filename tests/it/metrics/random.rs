@@ -114,7 +114,7 @@ fn range(random: &mut StdRng, days: i64, on_midnights: f64) -> [DateTime<Utc>; 2
 }
 
 pub const QUERY: &str = "query($input: MetricsInput!) { metrics(input: $input) {
-    timezone rowsRead warnings plan { subject reads }
+    timezone rowsRead warnings plan { subject summed reads }
     series { measure currency other dimensions { dimension value } total comparedTotal
              buckets { start end value compared } }
     provenance { source lateEvents }
@@ -124,10 +124,13 @@ pub const QUERY: &str = "query($input: MetricsInput!) { metrics(input: $input) {
 fn question(random: &mut StdRng) -> (Question, Vec<&'static Measure>, bool) {
     let mut measures: Vec<&Measure> = MEASURES.iter().collect();
     measures.shuffle(random);
-    // Now and then one that days of users may answer.
+    // Now and then one that days of users may answer, or of who came for the first time.
     let by_day = random.random_bool(0.1);
+    let is_of_newcomers = !by_day && random.random_bool(0.1);
     if by_day {
         measures.retain(|measure| matches!(measure.name, "USERS" | "BUYERS"));
+    } else if is_of_newcomers {
+        measures.retain(|measure| measure.name.starts_with("NEW_"));
     }
     measures.truncate(random.random_range(1..=3));
     let mut dimensions: Vec<&'static str> = measures[0].dimensions.to_vec();
@@ -141,7 +144,7 @@ fn question(random: &mut StdRng) -> (Question, Vec<&'static Measure>, bool) {
     dimensions.dedup();
     let known = dimensions.clone();
     dimensions.shuffle(random);
-    dimensions.truncate(if by_day {
+    dimensions.truncate(if by_day || is_of_newcomers {
         0
     } else {
         random.random_range(0..=2)
@@ -152,7 +155,7 @@ fn question(random: &mut StdRng) -> (Question, Vec<&'static Measure>, bool) {
         &GRANULARITIES
     };
     let (granularity, days) = *granularities.choose(random).unwrap();
-    let narrowed = !by_day && !known.is_empty() && random.random_bool(0.4);
+    let narrowed = !by_day && !is_of_newcomers && !known.is_empty() && random.random_bool(0.4);
     let zone = *ZONES.choose(random).unwrap();
     let on_midnights = match granularity {
         // Whole days would have more values than an answer may.
@@ -269,8 +272,28 @@ async fn check(app: &TestApp, world: &World, random: &mut StdRng) -> Vec<String>
     assert_eq!(answered, groups, "{input}");
     assert_eq!(series.len(), groups.len() * measures.len(), "{input}");
     let plan = answer["plan"].as_array().unwrap().iter();
-    plan.map(|step| step["reads"].as_str().unwrap().to_owned())
-        .collect()
+    plan.map(|step| match &step["summed"] {
+        Value::Bool(true) => format!("summary of {}", step["subject"].as_str().unwrap()),
+        _ => step["reads"].as_str().unwrap().to_owned(),
+    })
+    .collect()
+}
+
+/// Waits until every hour that is over is summed up.
+async fn summed_up(app: &TestApp) {
+    let missing = "SELECT count(*) FROM changed_hour AS its
+         WHERE hour > 0 AND to_timestamp(hour * 3600.0) < now() - interval '1 day'
+               AND NOT EXISTS (
+                   SELECT FROM summarised
+                   WHERE span = 1 AND start <= to_timestamp(hour * 3600.0)
+                         AND finish > to_timestamp(hour * 3600.0) AND change >= number)";
+    for _ in 0..600 {
+        if app.db.number(missing).await == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("not all that is over is summed up");
 }
 
 #[tokio::test]
@@ -294,16 +317,29 @@ async fn every_measure_says_what_the_events_say() {
     let mut all: Vec<(Value, Fact)> = (0..1_500).map(|n| happened(&mut random, n)).collect();
     all.extend((0..5).map(|user| identified(2_000 + user, user, time(&mut random))));
     all.shuffle(&mut random);
-    let (events, facts): (Vec<Value>, Vec<Fact>) = all.into_iter().unzip();
-    for some in events.chunks(400) {
-        app.accept(some).await;
-    }
-    assert_consistent(&app.db).await;
-    let world = World::new(facts);
     let mut read: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..220 {
-        for table in check(&app, &world, &mut random).await {
-            *read.entry(table).or_default() += 1;
+    let mut known: Vec<Fact> = Vec::new();
+    // What is not summed up yet, what is, what is and then changes, and what is again.
+    for (share, wait, questions) in [
+        (1_000, false, 60),
+        (0, true, 80),
+        (505, false, 50),
+        (0, true, 50),
+    ] {
+        let (events, facts): (Vec<Value>, Vec<Fact>) = all.drain(..share).unzip();
+        for some in events.chunks(400) {
+            app.accept(some).await;
+        }
+        known.extend(facts);
+        if wait {
+            summed_up(&app).await;
+        }
+        assert_consistent(&app.db).await;
+        let world = World::new(known.clone());
+        for _ in 0..questions {
+            for table in check(&app, &world, &mut random).await {
+                *read.entry(table).or_default() += 1;
+            }
         }
     }
     // Each source was asked.
@@ -317,8 +353,21 @@ async fn every_measure_says_what_the_events_say() {
         "purchase, refund",
     ] {
         assert!(
-            read.get(table).is_some_and(|times| *times > 3),
+            read.get(table).is_some_and(|times| *times > 2),
             "{table}: {read:?}"
         );
+    }
+    for subject in [
+        "LINES",
+        "BUYERS",
+        "NEW_BUYERS",
+        "EVENTS",
+        "USERS",
+        "CARTS",
+        "NEW_USERS",
+        "SESSIONS",
+    ] {
+        let summary = format!("summary of {subject}");
+        assert!(read.contains_key(&summary), "{subject}: {read:?}");
     }
 }

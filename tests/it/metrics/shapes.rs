@@ -221,9 +221,9 @@ async fn a_plan_is_told_without_being_run() {
     assert_eq!(
         answer["plan"],
         json!([
-            {"subject": "LINES", "reads": "sales_quarter"},
-            {"subject": "USERS", "reads": "user_day"},
-            {"subject": "SESSIONS", "reads": "event"},
+            {"subject": "LINES", "summed": false, "reads": "sales_quarter"},
+            {"subject": "USERS", "summed": false, "reads": "user_day"},
+            {"subject": "SESSIONS", "summed": false, "reads": "event"},
         ])
     );
     assert_eq!(answer["provenance"]["source"], "ROLLUP_AND_RAW");

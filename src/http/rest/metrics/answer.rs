@@ -105,7 +105,9 @@ pub(in crate::http) struct MetricsStep {
     /// What was counted.
     #[schema(value_type = String, example = "LINES")]
     subject: Subject,
-    /// In which tables.
+    /// Whether what hours, days and months came to is read, as far as it is summed up.
+    summed: bool,
+    /// In which tables, or the rest.
     reads: &'static str,
     /// Whether they are read once more for the whole range.
     twice: bool,
@@ -148,6 +150,7 @@ impl Metrics {
         let series = |series| MetricsSeries::of(question, series);
         let step = |step: metrics::Step| MetricsStep {
             subject: step.subject,
+            summed: step.summed,
             reads: step.reads(),
             twice: step.whole,
         };

@@ -2,15 +2,12 @@
 
 use super::sql::Sql;
 use super::{Cut, Key, Span};
-use crate::domain::condition::{Condition, Test};
+use crate::domain::condition::{Condition, PATH, Test};
 use crate::domain::measure::Dimension;
 use crate::storage::entity::sales_minute::Grain;
 
-/// What parts a category's path.
-pub(super) const PATH: &str = " > ";
-
-/// What a user agent is of; as plain a rule as there can be.
-const DEVICE: &str = "CASE
+/// What a `user_agent` is of; as plain a rule as there can be.
+pub const DEVICE: &str = "CASE
     WHEN user_agent.user_agent IS NULL THEN ''
     WHEN user_agent.user_agent ~* 'ipad|tablet|kindle|silk/|playbook' THEN 'tablet'
     WHEN user_agent.user_agent ~* 'android' AND user_agent.user_agent !~* 'mobile' THEN 'tablet'

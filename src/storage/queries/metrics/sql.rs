@@ -69,6 +69,11 @@ impl Sql {
         );
     }
 
+    /// The statement itself, where it is none that groups sums.
+    pub(super) fn text(&mut self, text: String) {
+        self.text = text;
+    }
+
     /// Whether a fact with these keys is of the groups that are asked for.
     pub(super) fn groups(&mut self, cut: &Cut<'_>, keys: &[String]) -> String {
         let (groups, not) = match cut.groups {

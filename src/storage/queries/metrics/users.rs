@@ -237,3 +237,39 @@ fn listed(items: impl IntoIterator<Item = String>) -> String {
         .into_iter()
         .fold(String::new(), |list, item| list + ", " + &item)
 }
+
+/// Who the users of a bucket and group are, by their numbers or, without one, their ids; of carts,
+/// apart for each of what they did.
+pub(super) fn members(cut: &Cut<'_>, frame: Frame, carts: bool) -> Sql {
+    let mut sql = Sql::default();
+    let bounds = sql.bind(cut.bounds.to_vec());
+    let from = frame.from(&mut sql, cut);
+    let keys = frame.keys(&mut sql, cut);
+    let wanted = frame.condition(&mut sql, cut, &keys);
+    let (condition, did) = match frame {
+        Frame::Lines => ("sold", "0"),
+        _ if carts => (
+            "fact.event_type IN ('add_to_cart', 'purchase')",
+            "(fact.event_type = 'purchase')::integer",
+        ),
+        _ => ("true", "0"),
+    };
+    let grouped = listed((0..keys.len()).map(|n| (n + 4).to_string()));
+    let named = named(&keys);
+    let tenant = sql.bind(cut.tenant.0);
+    sql.text(format!(
+        "SELECT bucket, ARRAY[{keys}]::text[] AS key, did,
+                coalesce(array_agg(number) FILTER (WHERE number IS NOT NULL), '{{}}') AS numbers,
+                coalesce(array_agg(who) FILTER (WHERE number IS NULL), '{{}}') AS ids,
+                sum(facts)::bigint AS rows_read
+         FROM (SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who, {did} AS did
+                      {named}, count(*) AS facts
+               FROM {from} WHERE {condition} AND {wanted}
+               GROUP BY 1, 2, 3{grouped}) AS seen
+         LEFT JOIN user_number ON user_number.tenant_id = {tenant} AND user_id = who
+         GROUP BY bucket, did{columns}",
+        keys = places(&keys).join(", "),
+        columns = listed(places(&keys)),
+    ));
+    sql
+}

@@ -38,6 +38,8 @@ pub(in crate::storage) struct Segment {
     pub(in crate::storage) transaction_id: i64,
     /// How often something was said of user agents.
     pub(in crate::storage) classifications: i64,
+    /// Which of the transactions that change facts it is.
+    pub(in crate::storage) change: i64,
 }
 
 /// Looks ids up in memory, and in pages where memory cannot tell, and reserves those that are free.
@@ -91,18 +93,20 @@ pub(in crate::storage) async fn claim(
         entry.write(&mut bytes);
     }
     let total = known_entries + i32::try_from(entries.len()).unwrap_or(RUN);
-    let (seq, run, transaction_id) = sqlx::query_as(
+    let (seq, run, transaction_id, change) = sqlx::query_as(
         "WITH head AS (
              UPDATE idempotency_head
              SET seq = seq + 1,
+                 changes = changes + 1,
                  run = run + $3::boolean::integer,
                  entries = CASE WHEN $3 THEN 0 ELSE $4 END,
                  opened_at = CASE WHEN $3 THEN now() ELSE opened_at END
-             RETURNING seq
+             RETURNING seq, changes
          )
          INSERT INTO idempotency_segment (seq, run, entries)
          SELECT seq, $1, $2 FROM head
-         RETURNING seq, run, pg_current_xact_id()::text::bigint AS transaction_id",
+         RETURNING seq, run, pg_current_xact_id()::text::bigint AS transaction_id,
+                   (SELECT changes FROM head)",
     )
     .bind(run)
     .bind(bytes)
@@ -115,6 +119,7 @@ pub(in crate::storage) async fn claim(
         run,
         transaction_id,
         classifications,
+        change,
     }))
 }
 

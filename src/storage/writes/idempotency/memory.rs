@@ -281,6 +281,7 @@ mod tests {
             run: 0,
             transaction_id: 0,
             classifications: 0,
+            change: 0,
         }
     }
 

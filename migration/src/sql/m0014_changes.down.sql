@@ -1,0 +1,2 @@
+ALTER TABLE idempotency_head DROP COLUMN changes;
+DROP TABLE changed_hour;
