@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
 use crate::graphql::{self, Loaders};
-use crate::http::{self, Bodies, Exports, Readiness, Sockets};
+use crate::http::{self, Bodies, Exports, Files, Readiness, Sockets};
 use crate::ingest::log::stream::StreamError;
 use crate::ingest::{Ingest, canary};
 use crate::jobs;
@@ -204,6 +204,7 @@ impl App {
             metrics: services.metrics.clone(),
             memory: Arc::clone(&services.memory),
             ingest: services.ingest.clone(),
+            reports: state.reports.clone(),
         };
         let url = home.url().to_owned();
         let readiness = state.readiness.clone();
@@ -264,6 +265,7 @@ struct Chores {
     metrics: Metrics,
     memory: Arc<WriteMemory>,
     ingest: Ingest,
+    reports: Reports,
 }
 
 impl Chores {
@@ -277,6 +279,7 @@ impl Chores {
             metrics,
             memory,
             ingest,
+            reports,
         } = self;
         let window = config.idempotency_window();
         let jobs = async {
@@ -292,7 +295,18 @@ impl Chores {
                     clock.clone()
                 ),
                 jobs::watermark::run(db.clone(), metrics.clone()),
-                Box::pin(jobs::summaries::run(db.clone(), metrics, clock.clone())),
+                Box::pin(jobs::summaries::run(
+                    db.clone(),
+                    metrics.clone(),
+                    clock.clone()
+                )),
+                Box::pin(jobs::exports::run(
+                    db.clone(),
+                    reports,
+                    Files,
+                    metrics,
+                    clock.clone()
+                )),
             );
         };
         let canary = async {

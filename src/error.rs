@@ -90,6 +90,12 @@ codes! {
     InvalidStaleness "invalid_staleness" 400 "`maxStaleness` is a number of seconds from 0 to 3600.";
     InvalidSchema "invalid_schema" 400 "The JSON Schema cannot be used.";
     UnknownReceipt "unknown_receipt" 404 "There is no receipt of this batch: it is not stored yet, older than receipts are kept, or not yours.";
+    UnknownExport "unknown_export" 404 "There is no such export: it expired, was deleted, or is not yours.";
+    ExportNotReady "export_not_ready" 409 "The export is not written. Wait until its state is DONE.";
+    TooManyExports "too_many_exports" 429 "There are as many exports as there can be. Wait for one to end, or delete one.";
+    ExportTooLarge "export_too_large" 413 "The export would have more than 5 000 000 rows or 512 MiB. Narrow it.";
+    InvalidExport "invalid_export" 400 "The export asks for what cannot be.";
+    UnsatisfiableRange "unsatisfiable_range" 416 "The file has no such bytes.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";

@@ -46,6 +46,7 @@ use crate::telemetry::metrics::Metrics;
 pub use body::Bodies;
 pub use health::Readiness;
 pub use rest::export::Exports;
+pub use rest::files::Files;
 pub use socket::Sockets;
 
 /// What the handlers need.

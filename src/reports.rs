@@ -7,6 +7,7 @@
 
 pub mod catalogue;
 pub mod cursor;
+pub mod exports;
 pub mod ingest;
 pub mod metrics;
 pub mod parameters;

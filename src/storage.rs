@@ -22,3 +22,6 @@ pub use db::{Db, Served};
 pub use error::StorageError;
 pub use replicas::MAX_STALENESS;
 pub use snapshot::Snapshot;
+
+/// What can be asked: a pool or a snapshot.
+pub type Executor<'a> = sea_orm::DatabaseExecutor<'a>;

@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 15] = [
+const STEPS: [(&str, &str, &str); 16] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -36,6 +36,7 @@ const STEPS: [(&str, &str, &str); 15] = [
     step!("m0013_quarters"),
     step!("m0014_changes"),
     step!("m0015_summaries"),
+    step!("m0016_exports"),
 ];
 
 /// Runs [`STEPS`].

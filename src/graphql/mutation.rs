@@ -1,5 +1,7 @@
-//! What can be changed: events, the catalogue, the schemas of events, and what is in quarantine.
+//! What can be changed: events, the catalogue, the schemas of events, what is in quarantine, and
+//! exports.
 
+mod exports;
 mod intake;
 
 use async_graphql::{Context, MergedObject, Object, Result};
@@ -18,7 +20,11 @@ use crate::reports::user_agents::Reclassification;
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(ShopMutations, intake::IntakeMutations);
+pub struct Mutation(
+    ShopMutations,
+    intake::IntakeMutations,
+    exports::ExportMutations,
+);
 
 #[derive(Default)]
 struct ShopMutations;

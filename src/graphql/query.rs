@@ -1,5 +1,6 @@
 //! The questions.
 
+mod exports;
 mod filters;
 mod intake;
 mod metrics;
@@ -19,4 +20,5 @@ pub struct Query(
     intake::IntakeQueries,
     metrics::MetricsQueries,
     top::TopQueries,
+    exports::ExportQueries,
 );

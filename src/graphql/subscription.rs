@@ -1,12 +1,56 @@
 //! What can be watched.
 
+use std::time::Duration;
+
 use async_graphql::{Context, Result, Subscription};
+use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
+use uuid::Uuid;
 
 use super::context::ContextExt;
+use super::types::export::Export;
 use super::types::live::{LiveSales, LiveWindow};
 use crate::access::Scope;
+use crate::domain::tenant::TenantId;
 use crate::realtime::hub::LiveKey;
+use crate::reports::{Reports, exports};
+
+/// How often an export is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// An export that somebody watches.
+struct Watch {
+    reports: Reports,
+    tenant: TenantId,
+    /// What was shown last.
+    shown: Option<exports::Export>,
+    /// What is to be shown.
+    next: Option<exports::Export>,
+}
+
+impl Watch {
+    /// The next value; none once it is over.
+    async fn step(mut self) -> Option<(Result<Export>, Self)> {
+        if let Some(first) = self.next.take() {
+            let shown = Export::of(&first, None);
+            self.shown = Some(first);
+            return Some((Ok(shown), self));
+        }
+        let last = self.shown.take().filter(|last| !last.is_over())?;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match self.reports.export(self.tenant, last.id).await {
+                Ok(now) if (now.state, now.rows) == (last.state, last.rows) => {}
+                Ok(now) => {
+                    let shown = Export::of(&now, None);
+                    self.shown = Some(now);
+                    return Some((Ok(shown), self));
+                }
+                Err(problem) => return Some((Err(problem.into()), self)),
+            }
+        }
+    }
+}
 
 /// What can be watched.
 #[derive(Default)]
@@ -15,6 +59,24 @@ pub struct Subscription;
 #[Subscription]
 #[allow(clippy::unused_async, reason = "the macro wants it")]
 impl Subscription {
+    /// How far an export is: as it is now first, then each change, until it is over. Looked at
+    /// every half a second, so values in between may be missed, never the last.
+    async fn export_progress(
+        &self,
+        ctx: &Context<'_>,
+        id: Uuid,
+    ) -> Result<impl Stream<Item = Result<Export>> + use<>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let first = ctx.reports().export(tenant, id).await?;
+        let watch = Watch {
+            reports: ctx.reports().clone(),
+            tenant,
+            shown: None,
+            next: Some(first),
+        };
+        Ok(unfold(watch, Watch::step))
+    }
+
     /// Revenue, orders and top products of the window that ends now, in the tenant's currency:
     /// the current value first, then each change, within a second of the commit. A subscriber
     /// that is slow misses values in between, never the last.

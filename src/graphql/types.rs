@@ -3,6 +3,7 @@
 pub(super) mod connection;
 pub(super) mod event;
 pub(super) mod event_schema;
+pub(super) mod export;
 pub(super) mod ingest;
 pub(super) mod ingest_health;
 pub(super) mod live;

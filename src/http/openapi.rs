@@ -41,6 +41,8 @@ use crate::ingest::parse::KINDS;
             `{\"error\": {...}, \"rows\": n, \"nextCursor\": \"...\"}`; a stream without such a line, \
             and CSV whose transfer breaks off, is not whole. In CSV a text that begins with `=`, \
             `+`, `-`, `@`, a tab or a carriage return has an apostrophe in front."),
+        (name = "Exports", description = "Files that GraphQL's `createExport` has written: whole lists or \
+            numbers, each of one moment, packed with gzip."),
         (name = "Events in", description = "Sending events, and what became of them.")
     ),
     paths(
@@ -49,12 +51,14 @@ use crate::ingest::parse::KINDS;
         rest::top::pages,
         rest::sales::sales,
         rest::traffic::traffic,
+        rest::restatements::restatements,
         rest::lists::events,
         rest::lists::pageviews,
         rest::lists::users,
         rest::lists::purchases,
         rest::lists::refunds,
         rest::lists::products,
+        rest::files::file,
         batch::batch,
         stream::take,
         batch::message,

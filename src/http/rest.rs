@@ -6,11 +6,13 @@
 //! handler in `lists.rs`, and the same two lines.
 
 pub(super) mod export;
+pub(super) mod files;
 mod format;
 pub(super) mod lists;
 pub(super) mod metrics;
 mod parameters;
 pub(super) mod provenance;
+pub(super) mod restatements;
 pub(super) mod rows;
 pub(super) mod sales;
 mod table;
@@ -45,7 +47,9 @@ pub(super) fn router() -> Router<State> {
         .route("/v1/top/products", get(top::products))
         .route("/v1/top/pages", get(top::pages))
         .route("/v1/sales", get(sales::sales))
+        .route("/v1/restatements", get(restatements::restatements))
         .route("/v1/traffic", get(traffic::traffic))
+        .route("/v1/exports/{token}", get(files::file))
         .route("/v1/events", get(lists::events))
         .route("/v1/pageviews", get(lists::pageviews))
         .route("/v1/users", get(lists::users))

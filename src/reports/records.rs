@@ -5,13 +5,13 @@ use uuid::Uuid;
 use super::Reports;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
-use crate::storage::StorageError;
 use crate::storage::entity::{
     event, pageview, product, purchase, quarantine, refund, user, user_agent,
 };
 use crate::storage::queries::page::{self, Paged};
 use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{identity, records, related};
+use crate::storage::{Executor, Snapshot, StorageError};
 
 pub use crate::storage::queries::identity::{Merged, Named};
 pub use crate::storage::queries::page::{KeyPart, Page, PageRequest, RowOf};
@@ -109,7 +109,20 @@ impl Listed for quarantine::Entity {
     }
 }
 
-impl Reports {
+/// What records are read of: the database as it is, or one moment of it.
+#[allow(
+    missing_debug_implementations,
+    reason = "a connection has nothing to show"
+)]
+pub struct Records<'a>(Executor<'a>);
+
+impl<'a> Records<'a> {
+    /// Of one moment.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        Self(snapshot.executor())
+    }
+
     /// One page of a list.
     ///
     /// # Errors
@@ -127,8 +140,69 @@ impl Reports {
         if !cursors.all(|place| E::fits(place)) {
             return Err(Code::InvalidCursor.into());
         }
-        let select = E::select(tenant, &self.widened(tenant, filter).await?);
-        Ok(page::page(self.db.reads(), select, request).await?)
+        let select = E::select(tenant, &widened(&self.0, tenant, filter).await?);
+        Ok(page::page(&self.0, select, request).await?)
+    }
+
+    /// The user agents with these ids.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn user_agents_with(
+        &self,
+        tenant: TenantId,
+        ids: &[i64],
+    ) -> Result<Vec<user_agent::Model>, StorageError> {
+        related::user_agents_with(&self.0, tenant, ids).await
+    }
+
+    /// The other ids of these users.
+    ///
+    /// # Errors
+    /// That the database is away or takes too long.
+    pub async fn merged_into(
+        &self,
+        tenant: TenantId,
+        user_ids: &[Uuid],
+    ) -> Result<Vec<Merged>, StorageError> {
+        identity::merged_into(&self.0, tenant, user_ids).await
+    }
+}
+
+/// The same filter, of all ids of the users whom its ids stand for.
+async fn widened<F: Filter>(
+    db: &Executor<'_>,
+    tenant: TenantId,
+    filter: &F,
+) -> Result<F, StorageError> {
+    let mut filter = filter.clone();
+    if let Some(ids) = filter.user_ids() {
+        *ids = identity::members(db, tenant, ids).await?;
+    }
+    Ok(filter)
+}
+
+impl Reports {
+    /// The database as it is.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records(self.db.executor())
+    }
+
+    /// One page of a list.
+    ///
+    /// # Errors
+    /// A cursor of another list, or that the database is away or takes too long.
+    pub async fn page<E: Listed>(
+        &self,
+        tenant: TenantId,
+        filter: &E::Filter,
+        request: &PageRequest,
+    ) -> Result<Page<E::Model>, Problem>
+    where
+        E::Model: Sync,
+    {
+        self.records().page::<E>(tenant, filter, request).await
     }
 
     /// How long a list is.
@@ -143,17 +217,9 @@ impl Reports {
     where
         E::Model: Sync,
     {
-        let select = E::select(tenant, &self.widened(tenant, filter).await?);
+        let filter = widened(&self.db.executor(), tenant, filter).await?;
+        let select = E::select(tenant, &filter);
         Ok(page::count(self.db.reads(), select).await?)
-    }
-
-    /// The same filter, of all ids of the users whom its ids stand for.
-    async fn widened<F: Filter>(&self, tenant: TenantId, filter: &F) -> Result<F, StorageError> {
-        let mut filter = filter.clone();
-        if let Some(ids) = filter.user_ids() {
-            *ids = identity::members(self.db.reads(), tenant, ids).await?;
-        }
-        Ok(filter)
     }
 
     /// The event that its sender calls so.
@@ -254,7 +320,7 @@ impl Reports {
         tenant: TenantId,
         ids: &[i64],
     ) -> Result<Vec<user_agent::Model>, StorageError> {
-        related::user_agents_with(self.db.reads(), tenant, ids).await
+        self.records().user_agents_with(tenant, ids).await
     }
 
     /// The purchases of the events at these places.
@@ -290,7 +356,7 @@ impl Reports {
         tenant: TenantId,
         user_ids: &[Uuid],
     ) -> Result<Vec<Merged>, StorageError> {
-        identity::merged_into(self.db.reads(), tenant, user_ids).await
+        self.records().merged_into(tenant, user_ids).await
     }
 
     /// The products with these ids.

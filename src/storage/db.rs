@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 use super::replicas::Replicas;
 use super::server::{ACQUIRE_TIMEOUT, Server};
-use super::{Snapshot, StorageError, nodelay};
+use super::{Executor, Snapshot, StorageError, nodelay};
 use crate::clock::Clock;
 use crate::config::Secret;
 use crate::telemetry::metrics::Metrics;
@@ -124,6 +124,12 @@ impl Db {
     #[must_use]
     pub fn reads(&self) -> &DatabaseConnection {
         &self.primary.reads
+    }
+
+    /// To ask with, as one asks a snapshot.
+    #[must_use]
+    pub fn executor(&self) -> Executor<'_> {
+        Executor::from(self.reads())
     }
 
     /// To ask several questions of one moment: what is committed in between is in none of the

@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod event_schemas;
+pub mod exports;
 pub mod identity;
 pub mod installation;
 pub mod intake;

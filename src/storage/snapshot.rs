@@ -27,8 +27,8 @@ use sea_orm::{
 };
 use tokio::runtime::Handle;
 
-use super::StorageError;
 use super::server::PROMPT;
+use super::{Executor, StorageError};
 
 /// After how long a statement that goes on is cancelled once more.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -102,6 +102,12 @@ impl Snapshot {
 
     pub(super) fn mark(&self) -> Mark {
         self.mark
+    }
+
+    /// To ask with.
+    #[must_use]
+    pub fn executor(&self) -> Executor<'_> {
+        Executor::from(&**self)
     }
 
     /// Ends it when all is answered.

@@ -21,6 +21,7 @@ mod classified;
 mod copy;
 pub mod entries;
 pub mod event_schemas;
+pub mod exports;
 mod facts;
 mod idempotency;
 mod identity;

@@ -41,6 +41,10 @@ macro_rules! metrics {
 }
 
 metrics! {
+    /// Exports that came to an end, by what became of them.
+    exports_done: Counter = "tidewater_exports_total" ["state" = "done"],
+    /// Exports that came to an end, by what became of them.
+    exports_failed: Counter = "tidewater_exports_total" ["state" = "failed"],
     /// Events by what became of them.
     events_accepted: Counter = "tidewater_ingest_events_total" ["status" = "accepted"],
     /// Events by what became of them.

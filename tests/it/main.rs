@@ -12,6 +12,7 @@ mod cancellation;
 mod contracts;
 mod crash;
 mod embedded;
+mod exports;
 mod health;
 mod identity;
 mod import;

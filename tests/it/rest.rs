@@ -8,7 +8,7 @@ use crate::support::{Order, TestApp, pageview};
 
 mod breaks;
 mod described;
-mod exports;
+pub mod exports;
 mod metrics;
 mod pages;
 mod refusals;
@@ -16,10 +16,10 @@ mod reports;
 mod top;
 
 /// March 2026.
-const MARCH: &str = "from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z";
+pub const MARCH: &str = "from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z";
 
 /// Ten lists' worth of everything: orders, refunds, pageviews, users of several ids, a catalogue.
-async fn fill(app: &TestApp) {
+pub async fn fill(app: &TestApp) {
     put_catalogue(app).await;
     let at = |n: u32| format!("2026-03-{:02}T{:02}:30:00.25Z", 1 + n / 5, n % 24);
     let orders = (0..40).map(|n| {

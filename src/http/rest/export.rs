@@ -227,7 +227,7 @@ impl<R: Row> Export<R> {
         self.left = self.left.map(|left| left.saturating_sub(count));
         self.after = page.rows.last().map(cursor::place::<R::Of>);
         let cursors: Vec<String> = page.rows.iter().map(cursor::of::<R::Of>).collect();
-        let rows = R::of_page(reports, self.tenant, page.rows).await?;
+        let rows = R::of_page(&reports.records(), self.tenant, page.rows).await?;
         Ok(Page {
             records: rows.into_iter().zip(cursors).collect(),
             has_more: page.has_more,

@@ -267,7 +267,7 @@ async fn answer<R: Row>(
     let end = page.rows.last().filter(|_| page.has_more);
     let list = List {
         next_cursor: end.map(cursor::of::<R::Of>),
-        data: R::of_page(&state.reports, tenant, page.rows).await?,
+        data: R::of_page(&state.reports.records(), tenant, page.rows).await?,
     };
     let body = json(&list);
     let tag = Tag::strong(&body);

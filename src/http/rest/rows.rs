@@ -19,8 +19,7 @@ use super::table::Table;
 use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
-use crate::reports::Reports;
-use crate::reports::records::{Listed, RecordFilter, RowOf};
+use crate::reports::records::{Listed, RecordFilter, Records, RowOf};
 
 /// A record of a list.
 pub(in crate::http) trait Row: Serialize + Send + Sync + Sized + 'static {
@@ -31,7 +30,7 @@ pub(in crate::http) trait Row: Serialize + Send + Sync + Sized + 'static {
 
     /// The records of a page, with what belongs to them.
     fn of_page(
-        reports: &Reports,
+        records: &Records<'_>,
         tenant: TenantId,
         page: Vec<RowOf<Self::Of>>,
     ) -> impl Future<Output = Result<Vec<Self>, Problem>> + Send;

@@ -7,8 +7,8 @@
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::{ExprTrait, Order, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ColumnType, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, Value,
+    ColumnTrait, ColumnType, ConnectionTrait, DatabaseConnection, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -208,7 +208,7 @@ pub struct Page<M> {
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn page<E: Paged>(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     select: Select<E>,
     request: &PageRequest,
 ) -> Result<Page<E::Model>, StorageError>

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, Select};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::identity::is_canonical;
@@ -17,7 +18,7 @@ use crate::storage::entity::{event, pageview, product, purchase, refund, user, u
 pub type Selection<E> = Select<E>;
 
 /// Which records of a list; what is absent does not narrow it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordFilter {
     /// Of these types.
     pub types: Option<Vec<String>>,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, DatabaseConnection, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, QueryFilter};
 use uuid::Uuid;
 
 use super::records::{RecordFilter, events, products, purchases, refunds, user_agents};
@@ -86,7 +86,7 @@ pub async fn products_with(
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn user_agents_with(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
     ids: &[i64],
 ) -> Result<Vec<user_agent::Model>, StorageError> {

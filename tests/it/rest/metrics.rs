@@ -153,146 +153,87 @@ async fn who_has_the_numbers_already_is_told_so() {
     }
 }
 
-#[tokio::test]
-#[allow(clippy::too_many_lines, reason = "a table of cases")]
-async fn what_cannot_be_asked_is_said_with_its_limit() {
-    let app = TestApp::start().await;
-    let not = |depth: usize| {
-        let region = r#"{"dimension":{"dimension":"REGION","in":["DE"]}}"#;
+/// Parameters, and the code and words that they are refused with.
+type Case = (String, &'static str, &'static str);
+
+fn words() -> Vec<Case> {
+    let cases = [
+        ("", "missing field `measures`"),
+        ("measures=PROFIT", "`CART_ABANDONMENT_RATE`"),
+        ("measures=EVENTS&dimensions=COLOUR", "`USER_COHORT`"),
+        ("measures=EVENTS&limit=-1", "limit"),
+        ("measures=EVENTS&rolling=7:MEDIAN", "7:SUM"),
+        ("measures=EVENTS&orderBy=USERS:UP", "REVENUE:ASC"),
+        ("measures=EVENTS&compareTo=YESTERDAY", "PREVIOUS_PERIOD"),
+        ("measures=EVENTS&weekStart=SOMEDAY", "MONDAY"),
+        ("measures=EVENTS&fill=EMPTY", "`LINEAR`"),
+        ("measures=EVENTS&last=24h", "or `toDate`"),
+        ("measures=EVENTS&format=xml", "`NDJSON`"),
+    ];
+    let case = |(asked, words): (&str, _)| (asked.to_owned(), "invalid_parameter", words);
+    cases.map(case).to_vec()
+}
+
+fn limits() -> Vec<Case> {
+    let backwards = "compareTo=2026-03-02T00:00:00Z/2026-03-01T00:00:00Z";
+    let cases = [
+        (
+            "dimensions=PRODUCT",
+            "unsupported_dimension",
+            "It has: EVENT_TYPE",
+        ),
+        ("timezone=Mars", "invalid_timezone", "IANA"),
+        ("granularity=MINUTE", "too_many_buckets", "coarser"),
+        ("limit=1001", "invalid_metrics", "1 to 1000"),
+        ("rolling=367", "invalid_metrics", "1 to 366"),
+        ("orderBy=USERS", "invalid_metrics", "not asked for"),
+        (backwards, "invalid_range", "1970"),
+        ("currency=DOGE", "invalid_currency", "ISO 4217"),
+        ("maxStaleness=3601", "invalid_staleness", "3600"),
+        ("categoryLevel=0", "invalid_metrics", "1 or more"),
+    ];
+    let case = |(asked, code, words)| (format!("measures=EVENTS&{asked}"), code, words);
+    let none = (
+        "measures=".to_owned(),
+        "invalid_metrics",
+        "1 to 10 measures",
+    );
+    cases.map(case).into_iter().chain([none]).collect()
+}
+
+fn filters() -> Vec<Case> {
+    let region = r#"{"dimension":{"dimension":"REGION","in":["DE"]}}"#;
+    let not = |depth| {
         format!(
             "{}{region}{}",
             r#"{"not":"#.repeat(depth),
             "}".repeat(depth)
         )
     };
-    let long = format!(
-        r#"{{"dimension":{{"dimension":"REGION","in":["{}"]}}}}"#,
-        "x".repeat(17_000)
-    );
-    let wide = format!(r#"{{"or":[{}]}}"#, vec![not(0); 50].join(","));
-    for (parameters, code, words) in [
-        ("", "invalid_parameter", "missing field `measures`"),
-        (
-            "measures=PROFIT",
-            "invalid_parameter",
-            "`CART_ABANDONMENT_RATE`",
-        ),
-        ("measures=", "invalid_metrics", "1 to 10 measures"),
-        (
-            "measures=EVENTS&dimensions=COLOUR",
-            "invalid_parameter",
-            "`USER_COHORT`",
-        ),
-        (
-            "measures=EVENTS&dimensions=PRODUCT",
-            "unsupported_dimension",
-            "It has: EVENT_TYPE",
-        ),
-        ("measures=EVENTS&timezone=Mars", "invalid_timezone", "IANA"),
-        (
-            "measures=EVENTS&granularity=MINUTE",
-            "too_many_buckets",
-            "coarser",
-        ),
-        ("measures=EVENTS&limit=1001", "invalid_metrics", "1 to 1000"),
-        ("measures=EVENTS&limit=-1", "invalid_parameter", "limit"),
-        ("measures=EVENTS&rolling=367", "invalid_metrics", "1 to 366"),
-        (
-            "measures=EVENTS&rolling=7:MEDIAN",
-            "invalid_parameter",
-            "7:SUM",
-        ),
-        (
-            "measures=EVENTS&orderBy=USERS",
-            "invalid_metrics",
-            "not asked for",
-        ),
-        (
-            "measures=EVENTS&orderBy=USERS:UP",
-            "invalid_parameter",
-            "REVENUE:ASC",
-        ),
-        (
-            "measures=EVENTS&compareTo=YESTERDAY",
-            "invalid_parameter",
-            "PREVIOUS_PERIOD",
-        ),
-        (
-            "measures=EVENTS&compareTo=2026-03-02T00:00:00Z/2026-03-01T00:00:00Z",
-            "invalid_range",
-            "1970",
-        ),
-        (
-            "measures=EVENTS&weekStart=SOMEDAY",
-            "invalid_parameter",
-            "MONDAY",
-        ),
-        (
-            "measures=EVENTS&fill=EMPTY",
-            "invalid_parameter",
-            "`LINEAR`",
-        ),
-        (
-            "measures=EVENTS&last=24h",
-            "invalid_parameter",
-            "or `toDate`",
-        ),
-        (
-            "measures=EVENTS&currency=DOGE",
-            "invalid_currency",
-            "ISO 4217",
-        ),
-        (
-            "measures=EVENTS&maxStaleness=3601",
-            "invalid_staleness",
-            "3600",
-        ),
-        (
-            "measures=EVENTS&dimensions=REGION&categoryLevel=0",
-            "invalid_metrics",
-            "1 or more",
-        ),
-        (
-            "measures=EVENTS&format=xml",
-            "invalid_parameter",
-            "`NDJSON`",
-        ),
-        (
-            "measures=EVENTS&filter=REGION",
-            "invalid_filter",
-            "not a filter as JSON",
-        ),
-        (
-            "measures=EVENTS&filter={\"colour\":[]}",
-            "invalid_filter",
-            "`dimension`",
-        ),
-        (
-            "measures=EVENTS&filter={\"property\":{\"path\":[\"a\"],\"min\":1.5}}",
-            "invalid_filter",
-            "decimal as a text",
-        ),
-        (
-            &format!("measures=EVENTS&filter={}", not(8)),
-            "invalid_filter",
-            "at most 8 deep",
-        ),
-        (
-            &format!("measures=EVENTS&filter={}", not(500)),
-            "invalid_filter",
-            "at most 8 deep",
-        ),
-        (
-            &format!("measures=EVENTS&filter={long}"),
-            "invalid_filter",
-            "16384 bytes",
-        ),
-        (
-            &format!("measures=EVENTS&filter={wide}"),
-            "invalid_filter",
-            "at most 50 conditions",
-        ),
-    ] {
+    let long = region.replace("DE", &"x".repeat(17_000));
+    let wide = format!(r#"{{"or":[{}]}}"#, vec![region; 50].join(","));
+    let number = r#"{"property":{"path":["a"],"min":1.5}}"#.to_owned();
+    let cases = [
+        ("REGION".to_owned(), "not a filter as JSON"),
+        (r#"{"colour":[]}"#.to_owned(), "`dimension`"),
+        (number, "decimal as a text"),
+        (not(8), "at most 8 deep"),
+        (not(500), "at most 8 deep"),
+        (long, "16384 bytes"),
+        (wide, "at most 50 conditions"),
+    ];
+    let case = |(filter, words)| {
+        let asked = format!("measures=EVENTS&filter={filter}");
+        (asked, "invalid_filter", words)
+    };
+    cases.map(case).to_vec()
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_said_with_its_limit() {
+    let app = TestApp::start().await;
+    let cases = words().into_iter().chain(limits()).chain(filters());
+    for (parameters, code, words) in cases {
         let (_, problem) = app.get(&format!("/v1/metrics?{MARCH}&{parameters}")).await;
         assert_eq!(problem["code"], code, "{parameters}: {problem}");
         let detail = problem["detail"].as_str().unwrap();

@@ -7,7 +7,7 @@ use super::{MARCH, fill, get, json_of};
 use crate::records::tenants::key;
 use crate::support::{TestApp, answer};
 
-const ADDRESSES: [&str; 11] = [
+const ADDRESSES: [&str; 12] = [
     "/v1/sales?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z",
     "/v1/traffic?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z",
     "/v1/events",
@@ -19,6 +19,7 @@ const ADDRESSES: [&str; 11] = [
     "/v1/metrics?measures=EVENTS&last=1h",
     "/v1/top/products?last=1h",
     "/v1/top/pages?last=1h",
+    "/v1/restatements?from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z",
 ];
 
 #[tokio::test]

@@ -204,3 +204,33 @@ async fn a_list_has_the_fields_of_graphql() {
     assert_eq!(filtered["data"].as_array().unwrap().len(), 1);
     assert_eq!(filtered["nextCursor"], json!(null));
 }
+
+#[tokio::test]
+async fn restatements_are_those_of_graphql() {
+    let app = TestApp::start().await;
+    fill(&app).await;
+    let numbers = "{ events orders units revenue refunds netRevenue }";
+    for (parameters, arguments) in [
+        ("", ""),
+        (
+            "&granularity=DAY&timezone=Asia/Kathmandu&currency=JPY&includeBots=true",
+            r#", granularity: DAY, timezone: "Asia/Kathmandu", currency: "JPY", includeBots: true"#,
+        ),
+    ] {
+        let query = format!(
+            r#"{{ restatements(range: {{from: "2026-03-01T00:00:00Z", to: "2026-04-01T00:00:00Z"}} {arguments}) {{
+                currency timezone {PROVENANCE}
+                buckets {{ start end restatedAt before {numbers} after {numbers} change {numbers} }}
+            }} }}"#
+        );
+        let expected = as_rest(&app.data(&query).await["restatements"]);
+        let path = format!("/v1/restatements?{MARCH}{parameters}");
+        let answer = timeless(json_of(&app, &path).await);
+        assert!(
+            answer["buckets"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty())
+        );
+        assert_eq!(answer, expected, "{parameters}");
+    }
+}

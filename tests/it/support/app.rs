@@ -43,6 +43,16 @@ impl TestApp {
         Self::unready(db, redis_url, clock).await.ready().await
     }
 
+    /// A server of this role on this database, ready.
+    pub async fn with_role(db: impl Into<Arc<TestDb>>, role: Role) -> Self {
+        let db = db.into();
+        let config = config(&db.url(), None);
+        Self::run(db, config, role, Clock::System)
+            .await
+            .ready()
+            .await
+    }
+
     /// A server on this database that has only just begun.
     pub async fn unready(
         db: impl Into<Arc<TestDb>>,

@@ -164,6 +164,12 @@ impl Metrics {
         }
     }
 
+    /// How many buckets its series have.
+    pub(in crate::http) fn rows(&self) -> u64 {
+        let buckets = self.series.iter().map(|series| series.buckets.len() as u64);
+        buckets.sum()
+    }
+
     /// A line of a table for each bucket of each series. A group has a column for each of `keys`.
     pub(in crate::http) fn write(&self, keys: &[Key], table: &mut Table) {
         for name in ["measure", "unit", "currency"] {

@@ -12,7 +12,7 @@ use super::{Row, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::event;
 
 /// Something that happened in the shop.
@@ -68,7 +68,7 @@ impl Row for Event {
     ];
 
     async fn of_page(
-        reports: &Reports,
+        records: &Records<'_>,
         tenant: TenantId,
         page: Vec<event::Model>,
     ) -> Result<Vec<Self>, Problem> {
@@ -77,7 +77,7 @@ impl Row for Event {
         ids.dedup();
         let agents = match ids.as_slice() {
             [] => Vec::new(),
-            ids => reports.user_agents_with(tenant, ids).await?,
+            ids => records.user_agents_with(tenant, ids).await?,
         };
         let agents = agents.into_iter();
         let agents: HashMap<i64, String> = agents

@@ -9,7 +9,7 @@ use super::{Row, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::pageview;
 
 /// A page that was seen.
@@ -59,7 +59,7 @@ impl Row for Pageview {
     ];
 
     async fn of_page(
-        _: &Reports,
+        _: &Records<'_>,
         _: TenantId,
         page: Vec<pageview::Model>,
     ) -> Result<Vec<Self>, Problem> {

@@ -9,7 +9,7 @@ use super::{Row, amount, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::product::{self, CATEGORY_SEPARATOR};
 
 /// Something the shop sells.
@@ -77,7 +77,7 @@ impl Row for Product {
     ];
 
     async fn of_page(
-        _: &Reports,
+        _: &Records<'_>,
         _: TenantId,
         page: Vec<product::Model>,
     ) -> Result<Vec<Self>, Problem> {

@@ -9,7 +9,7 @@ use super::{Row, amount, some, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::purchase;
 
 /// A line of an order: one product that was bought. The order is the event.
@@ -84,7 +84,7 @@ impl Row for Purchase {
     ];
 
     async fn of_page(
-        _: &Reports,
+        _: &Records<'_>,
         _: TenantId,
         page: Vec<purchase::Model>,
     ) -> Result<Vec<Self>, Problem> {

@@ -9,7 +9,7 @@ use super::{Row, amount, some, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::refund;
 
 /// What was paid back of an order, for one product or for none in particular.
@@ -84,7 +84,7 @@ impl Row for Refund {
     ];
 
     async fn of_page(
-        _: &Reports,
+        _: &Records<'_>,
         _: TenantId,
         page: Vec<refund::Model>,
     ) -> Result<Vec<Self>, Problem> {

@@ -11,7 +11,7 @@ use super::{Row, time};
 use crate::domain::tenant::TenantId;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
-use crate::reports::Reports;
+use crate::reports::records::Records;
 use crate::storage::entity::user;
 
 /// Someone who did something: a known user or an anonymous visitor.
@@ -49,13 +49,13 @@ impl Row for User {
     ];
 
     async fn of_page(
-        reports: &Reports,
+        records: &Records<'_>,
         tenant: TenantId,
         page: Vec<user::Model>,
     ) -> Result<Vec<Self>, Problem> {
         let ids: Vec<Uuid> = page.iter().map(|row| row.user_id).collect();
         let mut merged: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for row in reports.merged_into(tenant, &ids).await? {
+        for row in records.merged_into(tenant, &ids).await? {
             merged
                 .entry(row.canonical_id)
                 .or_default()

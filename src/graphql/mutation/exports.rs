@@ -1,0 +1,30 @@
+//! Exports.
+
+use async_graphql::{Context, Object, Result};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::graphql::context::ContextExt;
+use crate::graphql::types::export::{Export, ExportInput};
+
+#[derive(Default)]
+pub(super) struct ExportMutations;
+
+#[Object]
+impl ExportMutations {
+    /// Has a whole list, or the answer to a question of metrics, written to a file behind the
+    /// requests, as of one moment. Needs the scope `read`.
+    async fn create_export(&self, ctx: &Context<'_>, input: ExportInput) -> Result<Export> {
+        let identity = ctx.identity(Scope::Read)?;
+        let question = input.question(ctx.reports(), identity)?;
+        let made = ctx.reports().create_export(identity.tenant, &question);
+        let (export, token) = made.await?;
+        Ok(Export::of(&export, Some(&token)))
+    }
+
+    /// Stops an export and deletes its file; whether there was one. Needs the scope `read`.
+    async fn delete_export(&self, ctx: &Context<'_>, id: Uuid) -> Result<bool> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        Ok(ctx.reports().delete_export(tenant, id).await?)
+    }
+}

@@ -1,0 +1,34 @@
+//! Exports.
+
+use async_graphql::{Context, Object, Result};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::error::Code;
+use crate::graphql::context::ContextExt;
+use crate::graphql::types::export::Export;
+
+#[derive(Default)]
+pub(super) struct ExportQueries;
+
+#[Object]
+impl ExportQueries {
+    /// An export; nothing if it was deleted, is forgotten, or is not yours.
+    async fn export(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Export>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        match ctx.reports().export(tenant, id).await {
+            Ok(export) => Ok(Some(Export::of(&export, None))),
+            Err(problem) if problem.code == Code::UnknownExport => Ok(None),
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// The newest exports, at most 100.
+    #[graphql(complexity = "20 + 10 * child_complexity")]
+    async fn exports(&self, ctx: &Context<'_>) -> Result<Vec<Export>> {
+        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let exports = ctx.reports().exports(tenant).await?;
+        let exports = exports.iter().map(|export| Export::of(export, None));
+        Ok(exports.collect())
+    }
+}

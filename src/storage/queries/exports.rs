@@ -1,0 +1,117 @@
+//! Which exports are there, and what is in their files?
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, JsonValue, Statement};
+use uuid::Uuid;
+
+use crate::domain::tenant::TenantId;
+use crate::storage::StorageError;
+
+/// An export as it is stored.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct ExportRow {
+    /// Names it.
+    pub export_id: Uuid,
+    /// Whose.
+    pub tenant_id: i32,
+    /// What was asked.
+    pub question: JsonValue,
+    /// 0 queued, 1 running, 2 done, 3 failed.
+    pub state: i16,
+    /// How often somebody began to write it.
+    pub attempt: i32,
+    /// How many rows are written.
+    pub rows: i64,
+    /// How many bytes they are, packed.
+    pub bytes: i64,
+    /// How many rows there will be, about, if somebody counted them.
+    pub expected: Option<i64>,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When it was done, or failed.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When its file goes.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Every column that a row is made of.
+pub(in crate::storage) const COLUMNS: &str = "export.export_id, tenant_id, question, state, \
+    export.attempt, rows, bytes, expected, error_code, created_at, finished_at, expires_at";
+
+/// A tenant's export.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn export(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: Uuid,
+) -> Result<Option<ExportRow>, StorageError> {
+    let sql = format!("SELECT {COLUMNS} FROM export WHERE tenant_id = $1 AND export_id = $2");
+    let values = [tenant.0.into(), id.into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(ExportRow::find_by_statement(statement).one(db).await?)
+}
+
+/// A tenant's newest exports.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn exports(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    most: u32,
+) -> Result<Vec<ExportRow>, StorageError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM export WHERE tenant_id = $1
+         ORDER BY created_at DESC, export_id LIMIT $2"
+    );
+    let values = [tenant.0.into(), i64::from(most).into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(ExportRow::find_by_statement(statement).all(db).await?)
+}
+
+/// The export that a link leads to, by the hash of its secret.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn linked(
+    db: &impl ConnectionTrait,
+    token_hash: &[u8],
+) -> Result<Option<ExportRow>, StorageError> {
+    let sql = format!("SELECT {COLUMNS} FROM export WHERE token_hash = $1");
+    let values = [token_hash.to_vec().into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    Ok(ExportRow::find_by_statement(statement).one(db).await?)
+}
+
+/// A piece of a file.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct ChunkRow {
+    /// How many bytes stand before it.
+    pub begins: i64,
+    /// What it holds.
+    pub content: Vec<u8>,
+}
+
+/// The piece of a file that a byte lies in.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn chunk(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    attempt: i32,
+    at: i64,
+) -> Result<Option<ChunkRow>, StorageError> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT begins, content FROM export_chunk
+         WHERE export_id = $1 AND attempt = $2 AND begins <= $3
+         ORDER BY begins DESC LIMIT 1",
+        [id.into(), attempt.into(), at.into()],
+    );
+    Ok(ChunkRow::find_by_statement(statement).one(db).await?)
+}
