@@ -14,6 +14,7 @@ pub(super) struct ExportQueries;
 #[Object]
 impl ExportQueries {
     /// An export; nothing if it was deleted, is forgotten, or is not yours.
+    #[graphql(cache_control(no_cache))]
     async fn export(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Export>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         match ctx.reports().export(tenant, id).await {
@@ -24,7 +25,7 @@ impl ExportQueries {
     }
 
     /// The newest exports, at most 100.
-    #[graphql(complexity = "20 + 10 * child_complexity")]
+    #[graphql(complexity = "20 + 10 * child_complexity", cache_control(no_cache))]
     async fn exports(&self, ctx: &Context<'_>) -> Result<Vec<Export>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let exports = ctx.reports().exports(tenant).await?;
