@@ -15,6 +15,9 @@ use crate::server::{Server, free_port, run, wait_for};
 /// Set: this process is the bare server, and this is its address.
 pub const BARE_SERVER: &str = "TIDEWATER_BARE_SERVER";
 
+/// What it answers.
+const BARE_BODY: &str = "TIDEWATER_BARE_BODY";
+
 const TABLES: [&str; 3] = ["event", "purchase", "refund"];
 /// Events of a transaction.
 const EVENTS: i64 = 10_000;
@@ -149,10 +152,16 @@ pub struct Bare {
 
 impl Bare {
     pub async fn start() -> Self {
+        Self::giving("{\"data\":{\"__typename\":\"Query\"}}").await
+    }
+
+    /// One that answers so.
+    pub async fn giving(body: &str) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let program = std::env::current_exe().expect("this program");
         let child = Command::new(program)
             .env(BARE_SERVER, &address)
+            .env(BARE_BODY, body)
             .kill_on_drop(true)
             .spawn()
             .expect("it starts");
@@ -173,10 +182,11 @@ pub async fn serve_bare() {
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .expect("a free port");
+    let body = Bytes::from(std::env::var(BARE_BODY).expect("set beside the address"));
+    let (got, posted) = (body.clone(), body);
     let router = axum::Router::new().route(
         "/",
-        get(|| async { "{\"data\":{\"__typename\":\"Query\"}}" })
-            .post(|| async { "{\"data\":{\"__typename\":\"Query\"}}" }),
+        get(async move || got.clone()).post(async move || posted.clone()),
     );
     axum::serve(listener, router).await.expect("it serves");
 }

@@ -15,7 +15,9 @@
 mod baseline;
 mod bodies;
 mod curve;
+mod export;
 mod ingest;
+mod kept;
 mod latency;
 mod load;
 mod memory;

@@ -72,6 +72,21 @@ impl Server {
         }
     }
 
+    /// Another one on the same database; ends when it is dropped.
+    pub async fn beside(&self, variables: &[(&str, &str)]) -> (String, Child) {
+        let (api, metrics) = (free_port(), free_port());
+        let child = program(&self.database_url)
+            .envs(variables.iter().copied())
+            .args(["serve", "--role", "api"])
+            .args(["--listen", &format!("127.0.0.1:{api}")])
+            .args(["--metrics-listen", &format!("127.0.0.1:{metrics}")])
+            .spawn()
+            .expect("the program starts");
+        let url = format!("http://127.0.0.1:{api}");
+        wait_for(&format!("{url}/readyz")).await;
+        (url, child)
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("the server runs")

@@ -30,6 +30,11 @@ pub enum Span {
     Month = 2,
 }
 
+impl Span {
+    /// Every length.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
+}
+
 /// A part of a summary: what is counted, told apart by some dimensions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part {

@@ -219,7 +219,9 @@ impl Backlog {
         let pauses = self.pauses.clone();
         let is_due =
             |one: &&TimeRange| one.to + SETTLED <= now && !pauses.contains_key(&(span, one.from));
-        self.of(span).values().filter(is_due).copied().collect()
+        // The newest first: they are asked for most.
+        let newest_first = self.of(span).values().rev();
+        newest_first.filter(is_due).copied().collect()
     }
 
     fn done(&mut self, span: Span, range: TimeRange, begun: Instant) {

@@ -31,10 +31,12 @@ use crate::cache::DependsOn;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
+use crate::domain::summary::Span as Length;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
+use cover::Cover;
 use series::{Reading, Table};
 use summed::Summed;
 pub(super) use who::WhoIsWho;
@@ -241,7 +243,22 @@ pub(super) async fn provenance_of(
     let orders = question.asks_for_orders_alone();
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
-    let row = provenance(&**snapshot, tenant, range, types, bots).await?;
+    // Summaries tell what came late, and of what bots did only how much it is.
+    let cover = if bots {
+        Cover::none(range)
+    } else {
+        Cover::of(snapshot, tenant, &[range.from, range.to], &Length::ALL).await?
+    };
+    let mut row = provenance(&**snapshot, tenant, &cover.gaps, types, bots).await?;
+    for span in &cover.spans {
+        let (late, of_bots) = if orders {
+            (span.late_orders, span.bot_orders)
+        } else {
+            (span.late_events, span.bot_events)
+        };
+        row.late_events += late;
+        row.excluded_bots += of_bots;
+    }
     Ok(Provenance {
         rows_read,
         ..Provenance::exact(as_of, Source::of(plan), &row)

@@ -8,6 +8,11 @@ CREATE TABLE summarised (
     finish    timestamptz NOT NULL,
     -- The last change that is in it: where an hour of it changed later, it does not count.
     change    bigint      NOT NULL,
+    -- What of the events, and of the orders and refunds among them, came late, and what bots did.
+    late_events bigint    NOT NULL,
+    late_orders bigint    NOT NULL,
+    bot_events  bigint    NOT NULL,
+    bot_orders  bigint    NOT NULL,
     PRIMARY KEY (tenant_id, span, start)
 );
 

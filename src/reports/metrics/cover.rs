@@ -48,6 +48,14 @@ impl Cover {
         Ok(cover)
     }
 
+    /// Nothing of a range.
+    pub(super) fn none(range: TimeRange) -> Self {
+        Self {
+            spans: Vec::new(),
+            gaps: vec![range],
+        }
+    }
+
     /// Leaves out spans after all: what lies in them is a gap.
     pub(super) fn leave_out(&mut self, is_out: impl Fn(&Summarised) -> bool) {
         let (out, spans): (Vec<_>, Vec<_>) = self.spans.iter().partition(|one| is_out(one));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::cover::Cover;
 use super::plan::{Summaries, summaries};
@@ -31,7 +32,7 @@ pub(super) struct Summed {
 /// Of one subject, what each group came to in each bucket.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    groups: HashMap<String, BTreeMap<usize, Sum>>,
+    groups: HashMap<String, BTreeMap<usize, Sum>, Xxh3DefaultBuilder>,
     /// Whether groups do not add up.
     apart: bool,
 }
@@ -92,8 +93,7 @@ impl Asking<'_> {
             return Ok(summed);
         }
         let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
-        let lengths = [Span::Hour, Span::Day, Span::Month];
-        let cover = Cover::of(snapshot, tenant, bounds, &lengths).await?;
+        let cover = Cover::of(snapshot, tenant, bounds, &Span::ALL).await?;
         if cover.spans.is_empty() {
             return Ok(summed);
         }
@@ -128,9 +128,8 @@ impl Asking<'_> {
         bounds: &[DateTime<Utc>],
     ) -> Result<BTreeSet<Subject>, Failure> {
         let question = self.question;
-        let lengths = [Span::Hour, Span::Day, Span::Month];
         let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
-        let any = Cover::of(snapshot, tenant, bounds, &lengths).await?;
+        let any = Cover::of(snapshot, tenant, bounds, &Span::ALL).await?;
         let days = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
         let is_summed = |subject: &Subject| {
             let cover = if *subject == Subject::Sessions {
@@ -313,8 +312,7 @@ impl Asking<'_> {
         let first = first_hour(&**snapshot, tenant).await?;
         if let Some(first) = first.filter(|first| first.begin() < bounds[0]) {
             let before = [first.begin(), bounds[0]];
-            let lengths = [Span::Hour, Span::Day, Span::Month];
-            let cover = Cover::of(snapshot, tenant, &before, &lengths).await?;
+            let cover = Cover::of(snapshot, tenant, &before, &Span::ALL).await?;
             let sums = self.sums(&before, &cover, of).await?;
             for sum in sums.groups.into_values().flat_map(BTreeMap::into_values) {
                 seen.add(&sum.users[0]);

@@ -23,7 +23,7 @@ pub struct ProvenanceRow {
     pub quarantined: i64,
 }
 
-/// One statement: a range scan of the key of `traffic_minute`, a row of `watermark`, and as much of
+/// One statement: range scans of the key of `traffic_minute`, a row of `watermark`, and as much of
 /// the tenant's quarantine as is counted.
 const SQL: &str = "
     SELECT (SELECT event_time FROM watermark WHERE tenant_id = $1) AS watermark,
@@ -32,11 +32,12 @@ const SQL: &str = "
            (SELECT count(*)
             FROM (SELECT FROM quarantine WHERE tenant_id = $1 AND state = 'held' LIMIT $6) AS held
            ) AS quarantined
-    FROM traffic_minute
-    WHERE tenant_id = $1 AND minute >= $2 AND minute < $3
+    FROM unnest($2::timestamptz[], $3::timestamptz[]) AS range (since, before)
+    JOIN traffic_minute ON minute >= since AND minute < before
+    WHERE tenant_id = $1
           AND ($4::text[] IS NULL OR event_type = ANY($4))";
 
-/// What there is to say of the events of a range, of these types or of all; `bots` tells whether
+/// What there is to say of the events of some ranges, of these types or of all; `bots` tells whether
 /// those of bots are counted.
 ///
 /// # Errors
@@ -44,15 +45,17 @@ const SQL: &str = "
 pub async fn provenance(
     db: &impl ConnectionTrait,
     tenant: TenantId,
-    range: TimeRange,
+    ranges: &[TimeRange],
     types: Option<&[&str]>,
     bots: bool,
 ) -> Result<ProvenanceRow, StorageError> {
     let owned = |types: &[&str]| types.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let from: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.from).collect();
+    let to: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.to).collect();
     let values = [
         tenant.0.into(),
-        range.from.into(),
-        range.to.into(),
+        from.into(),
+        to.into(),
         types.map(owned).into(),
         bots.into(),
         MAX_QUARANTINED.into(),

@@ -19,10 +19,18 @@ pub struct Summarised {
     pub range: TimeRange,
     /// The last change that is in it.
     pub change: i64,
+    /// What of its events came late, but for those of bots.
+    pub late_events: i64,
+    /// Of these, orders and refunds.
+    pub late_orders: i64,
+    /// How many events bots did.
+    pub bot_events: i64,
+    /// Of these, orders and refunds.
+    pub bot_orders: i64,
 }
 
 const VALID: &str = "
-    SELECT span, start, finish, change
+    SELECT span, start, finish, change, late_events, late_orders, bot_events, bot_orders
     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS asked (since, before)
     JOIN summarised AS known ON start >= since AND finish <= before
     WHERE tenant_id = $1 AND span = ANY($4)
@@ -50,6 +58,10 @@ pub async fn valid(
         start: DateTime<Utc>,
         finish: DateTime<Utc>,
         change: i64,
+        late_events: i64,
+        late_orders: i64,
+        bot_events: i64,
+        bot_orders: i64,
     }
     let from: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.from).collect();
     let to: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.to).collect();
@@ -66,6 +78,10 @@ pub async fn valid(
                 to: row.finish,
             },
             change: row.change,
+            late_events: row.late_events,
+            late_orders: row.late_orders,
+            bot_events: row.bot_events,
+            bot_orders: row.bot_orders,
         })
     };
     Ok(rows.into_iter().filter_map(summarised).collect())

@@ -14,6 +14,7 @@ use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
 
 use super::Transaction;
 use crate::domain::calendar::{Hour, TimeRange, whole_days};
+use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
 use crate::domain::summary::{self, Cells, Part, Span};
 use crate::domain::tenant::TenantId;
@@ -309,16 +310,26 @@ async fn store(
     .execute(&mut **transaction)
     .await?;
     sqlx::query(
-        "INSERT INTO summarised (tenant_id, span, start, finish, change)
-         VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO summarised (tenant_id, span, start, finish, change,
+                                 late_events, late_orders, bot_events, bot_orders)
+         SELECT $1, $2, $3, $4, $5,
+                coalesce(sum(late_events) FILTER (WHERE NOT bot), 0),
+                coalesce(sum(late_events) FILTER (WHERE NOT bot AND of_order), 0),
+                coalesce(sum(events) FILTER (WHERE bot), 0),
+                coalesce(sum(events) FILTER (WHERE bot AND of_order), 0)
+         FROM (SELECT *, event_type = ANY($6) AS of_order FROM traffic_minute
+               WHERE tenant_id = $1 AND minute >= $3 AND minute < $4) AS its
          ON CONFLICT (tenant_id, span, start) DO UPDATE
-         SET finish = excluded.finish, change = excluded.change",
+         SET finish = excluded.finish, change = excluded.change,
+             late_events = excluded.late_events, late_orders = excluded.late_orders,
+             bot_events = excluded.bot_events, bot_orders = excluded.bot_orders",
     )
     .bind(tenant.0)
     .bind(span as i16)
     .bind(range.from)
     .bind(range.to)
     .bind(change)
+    .bind([PURCHASE, REFUND].as_slice())
     .execute(&mut **transaction)
     .await?;
     Ok(())

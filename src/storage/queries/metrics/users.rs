@@ -175,8 +175,14 @@ pub(super) fn sessions(cut: &Cut<'_>) -> Sql {
     let mut sql = Sql::default();
     let frame = Frame::Events;
     let (begin, end) = (cut.bounds[0], cut.bounds[cut.bounds.len() - 1]);
-    let day = chrono::Duration::days(1);
-    let (from, to) = (sql.bind(begin - day), sql.bind(end + day));
+    let first_day = day_of(begin, cut.tenant_zone);
+    let last_day = day_of(end - chrono::Duration::microseconds(1), cut.tenant_zone);
+    // A day may go on after the next one began, where a clock is put back over midnight.
+    let more = chrono::Duration::hours(3);
+    let (from, to) = (
+        sql.bind(first_day.from - more),
+        sql.bind(last_day.to + more),
+    );
     let (first, last) = (sql.bind(begin), sql.bind(end));
     let bounds = sql.bind(cut.bounds.to_vec());
     let zone = sql.bind(cut.tenant_zone.name());
@@ -257,16 +263,18 @@ pub(super) fn members(cut: &Cut<'_>, frame: Frame, carts: bool) -> Sql {
     let grouped = listed((0..keys.len()).map(|n| (n + 4).to_string()));
     let named = named(&keys);
     let tenant = sql.bind(cut.tenant.0);
+    // By the key, whatever the planner thinks of how many there are.
     sql.text(format!(
         "SELECT bucket, ARRAY[{keys}]::text[] AS key, did,
                 coalesce(array_agg(number) FILTER (WHERE number IS NOT NULL), '{{}}') AS numbers,
                 coalesce(array_agg(who) FILTER (WHERE number IS NULL), '{{}}') AS ids,
                 sum(facts)::bigint AS rows_read
-         FROM (SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who, {did} AS did
-                      {named}, count(*) AS facts
-               FROM {from} WHERE {condition} AND {wanted}
-               GROUP BY 1, 2, 3{grouped}) AS seen
-         LEFT JOIN user_number ON user_number.tenant_id = {tenant} AND user_id = who
+         FROM (SELECT *, (SELECT number FROM user_number
+                          WHERE tenant_id = {tenant} AND user_id = who) AS number
+               FROM (SELECT width_bucket(fact.timestamp, {bounds}) AS bucket, {WHO} AS who,
+                            {did} AS did{named}, count(*) AS facts
+                     FROM {from} WHERE {condition} AND {wanted}
+                     GROUP BY 1, 2, 3{grouped}) AS seen) AS numbered
          GROUP BY bucket, did{columns}",
         keys = places(&keys).join(", "),
         columns = listed(places(&keys)),
