@@ -134,7 +134,7 @@ impl App {
             Role::Api | Role::All => config.cache.bytes,
         };
         let cache = Cache::start(bytes, db, redis.as_ref(), clock, metrics, &stop)?;
-        let reports = Reports::new(db.clone(), clock.clone(), cache);
+        let reports = Reports::new(db.clone(), clock.clone(), cache, config.questions.max_rows);
         let live = LiveHub::new(
             db.clone(),
             bus.clone(),

@@ -11,6 +11,7 @@ mod database;
 mod http;
 mod ingest;
 mod logs;
+mod questions;
 mod redis_url;
 mod secret;
 
@@ -22,6 +23,7 @@ pub use database::DatabaseConfig;
 pub use http::HttpConfig;
 pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
 pub use logs::LogConfig;
+pub use questions::QuestionConfig;
 pub use redis_url::RedisUrl;
 pub use secret::Secret;
 
@@ -40,6 +42,9 @@ pub struct Config {
     /// How events are taken.
     #[command(flatten)]
     pub ingest: IngestConfig,
+    /// What may be asked.
+    #[command(flatten)]
+    pub questions: QuestionConfig,
     /// What is kept of answers.
     #[command(flatten)]
     pub cache: CacheConfig,

@@ -98,6 +98,7 @@ codes! {
     UnsatisfiableRange "unsatisfiable_range" 416 "The file has no such bytes.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
+    QueryTooExpensive "query_too_expensive" 400 "The question would go through more rows than one may. Narrow its range, tell fewer dimensions apart, or ask for no properties.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
     PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" 404 "No document of this hash is kept. Send it again together with its text.";
     // The server.

@@ -6,6 +6,7 @@
 //! `mutation/` or `subscription/`; then `make schema` and read the difference.
 
 pub mod context;
+mod cost;
 mod errors;
 mod execute;
 mod limits;
@@ -32,7 +33,9 @@ pub use respond::{Responded, Way, respond};
 pub type Schema =
     async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
-fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
+type Builder = SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
+
+fn builder() -> Builder {
     Schema::build(
         query::Query::default(),
         mutation::Mutation::default(),
@@ -46,7 +49,13 @@ fn builder() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Su
 /// The schema over these services.
 #[must_use]
 pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub) -> Schema {
-    builder().data(reports).data(ingest).data(live).finish()
+    let scales = cost::Scales::of(builder());
+    builder()
+        .data(reports)
+        .data(ingest)
+        .data(live)
+        .data(scales)
+        .finish()
 }
 
 /// The schema in its definition language.

@@ -40,19 +40,22 @@ pub struct Reports {
     clock: Clock,
     who: Arc<WhoIsWho>,
     cache: Cache,
+    /// How many rows a question may go through.
+    max_rows: Option<i64>,
     /// What is answered for one response, where that is of interest.
     collected: Option<Arc<Collected>>,
 }
 
 impl Reports {
-    /// Reports over this database.
+    /// Reports over this database; a question may go through so many rows, through any if 0.
     #[must_use]
-    pub fn new(db: Db, clock: Clock, cache: Cache) -> Self {
+    pub fn new(db: Db, clock: Clock, cache: Cache, max_rows: u64) -> Self {
         Self {
             db,
             clock,
             who: Arc::default(),
             cache,
+            max_rows: (max_rows > 0).then(|| i64::try_from(max_rows).unwrap_or(i64::MAX)),
             collected: None,
         }
     }
@@ -70,6 +73,12 @@ impl Reports {
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// How many rows a question may go through, if not any number.
+    #[must_use]
+    pub fn max_rows(&self) -> Option<i64> {
+        self.max_rows
     }
 
     /// Whether anything can be answered.

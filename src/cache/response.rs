@@ -27,6 +27,8 @@ struct Parts {
     max_staleness: Option<Duration>,
     /// How long the first of them may still be shown.
     fresh_for: Option<Duration>,
+    /// How many rows they were expected to go through.
+    rows_estimated: i64,
     /// The minute that a range which ends now was resolved in.
     until: Option<DateTime<Utc>>,
 }
@@ -53,6 +55,18 @@ impl Collected {
         parts.max_staleness = Some(least(parts.max_staleness, max_staleness));
         parts.fresh_for = Some(least(parts.fresh_for, fresh_for));
         parts.answers.extend(answered.cloned());
+    }
+
+    /// So many rows an answer was expected to go through, when it was made.
+    pub fn estimated(&self, rows: i64) {
+        let mut parts = self.lock();
+        parts.rows_estimated = parts.rows_estimated.saturating_add(rows);
+    }
+
+    /// How many rows all answers were expected to go through.
+    #[must_use]
+    pub fn rows_estimated(&self) -> i64 {
+        self.lock().rows_estimated
     }
 
     /// A range ends at this moment: the next minute it is another.

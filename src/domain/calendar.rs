@@ -1,8 +1,8 @@
 //! Ranges of time and the buckets they fall into, exact in every time zone.
 //!
-//! A bucket begins where the local wall clock reads a whole multiple of the granularity, so a day
-//! of a DST change has 23 or 25 hours, the repeated hour of autumn is two buckets, and half-hour
-//! zones get their own hours. Everything is computed here, once, as a list of instants; storage
+//! A bucket begins where the local wall clock reads a whole multiple of the granularity, or jumps
+//! past one, so a day of a DST change has 23 or 25 hours, the repeated hour of autumn is two buckets,
+//! and half-hour zones get their own hours. Everything is computed here, once, as a list of instants; storage
 //! only sorts minutes between them.
 
 use chrono::{
@@ -183,22 +183,32 @@ fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }
 
-/// The first instant after `at` at which the wall clock reads a multiple of `step` minutes.
+/// The first instant after `at` at which the wall clock reads a multiple of `step` minutes, or has
+/// jumped past one.
 fn next_wall_clock(at: DateTime<Utc>, step: i64, zone: Tz) -> DateTime<Utc> {
-    let minute_of_day = |at| {
-        let clock = local(at, zone);
-        i64::from(clock.hour() * 60 + clock.minute())
-    };
-    let straight = at + TimeDelta::minutes(step - minute_of_day(at) % step);
+    let straight = at + TimeDelta::minutes(step - minute_of_day(local(at, zone)) % step);
     if local(straight, zone) - local(at, zone) == straight - at {
         return straight;
     }
     // The clock was changed on the way: walk, since the jump may pass or repeat a multiple.
     let mut walk = at + TimeDelta::minutes(1);
-    while minute_of_day(walk) % step != 0 {
+    while !turns(walk, step, zone) {
         walk += TimeDelta::minutes(1);
     }
     walk
+}
+
+/// Whether at this minute the wall clock reads a multiple of `step` minutes, or reads another such
+/// span than a minute before.
+fn turns(at: DateTime<Utc>, step: i64, zone: Tz) -> bool {
+    let now = local(at, zone);
+    let before = local(at - TimeDelta::minutes(1), zone);
+    let span = |clock: NaiveDateTime| (clock.date(), minute_of_day(clock) / step);
+    minute_of_day(now) % step == 0 || span(now) != span(before)
+}
+
+fn minute_of_day(clock: NaiveDateTime) -> i64 {
+    i64::from(clock.hour() * 60 + clock.minute())
 }
 
 /// The first instant after `at` at which a period begins. Where the clock went back over midnight,
@@ -288,8 +298,11 @@ pub fn start_of(
         Granularity::Year => month(1)?,
         short => {
             let step = short.minutes()?;
-            let minute = i64::from(clock.hour() * 60 + clock.minute());
-            return Some(floor_minute(at) - TimeDelta::minutes(minute % step));
+            let mut start = floor_minute(at);
+            while !turns(start, step, zone) {
+                start -= TimeDelta::minutes(1);
+            }
+            return Some(start);
         }
     };
     Some(start_of_day(first, zone).min(at))
@@ -407,6 +420,25 @@ mod tests {
                 "2026-04-05T01:00:00+11:00",
                 "2026-04-05T02:00:00+10:30",
                 "2026-04-05T03:00:00+10:30",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_hour_whose_beginning_is_skipped_begins_where_the_clock_jumps_to() {
+        assert_eq!(
+            buckets(
+                "2026-10-03T14:30:00Z",
+                "2026-10-03T17:30:00Z",
+                Granularity::Hour,
+                Tz::Australia__Lord_Howe
+            ),
+            [
+                "2026-10-04T01:00:00+10:30",
+                "2026-10-04T02:30:00+11:00",
+                "2026-10-04T03:00:00+11:00",
+                "2026-10-04T04:00:00+11:00",
+                "2026-10-04T04:30:00+11:00",
             ]
         );
     }
@@ -558,7 +590,8 @@ mod tests {
             let mut at = range.from + Duration::minutes(1);
             while at < range.to {
                 let (before, now) = (local(at - Duration::minutes(1), zone), local(at, zone));
-                let turns = if step == 0 { now.date() > before.date() } else { (now.hour() * 60 + now.minute()) % step == 0 };
+                let clock = |at: NaiveDateTime| at.hour() * 60 + at.minute();
+                let turns = if step == 0 { now.date() > before.date() } else { clock(now) % step == 0 || clock(now) / step != clock(before) / step || now.date() != before.date() };
                 if turns { expected.push(at); }
                 at += Duration::minutes(1);
             }

@@ -12,9 +12,11 @@ use futures_util::stream::{BoxStream, FuturesUnordered};
 use futures_util::{StreamExt, task::AtomicWaker};
 use tokio::sync::mpsc;
 
+use super::cost::Cost;
 use super::{Loaders, Schema, errors};
 use crate::access::Identity;
 use crate::cache::Collected;
+use crate::reports::Reports;
 
 type Load = BoxFuture<'static, ()>;
 
@@ -30,6 +32,7 @@ pub(super) async fn execute(
     mut request: Request,
     collected: &Arc<Collected>,
 ) -> Response {
+    let cost = Cost::of(schema, &mut request, collected);
     let (queue, mut queued) = mpsc::unbounded_channel::<Load>();
     request.data = loaders.data_for(identity, move |load| {
         // Without a receiver the request is gone, and its loads with it.
@@ -56,7 +59,7 @@ pub(super) async fn execute(
         while let Poll::Ready(Some(())) = Pin::new(&mut loading).poll_next_unpin(context) {}
         Poll::Pending
     });
-    with_codes(response.await)
+    cost.tell(with_codes(response.await))
 }
 
 /// Notices whether an execution that gave way only wants to be polled again.
@@ -90,10 +93,19 @@ impl Executor for SocketExecutor {
 
     fn execute_stream(
         &self,
-        request: Request,
+        mut request: Request,
         session_data: Option<Arc<Data>>,
     ) -> BoxStream<'static, Response> {
+        let collected = Arc::default();
+        let cost = Cost::of(&self.0, &mut request, &collected);
+        // What is watched goes on for as long as it likes, and is not collected.
+        if cost.is_told()
+            && let Some(reports) = self.0.data::<Reports>()
+        {
+            request.data.insert(reports.collecting(&collected));
+        }
         let responses = Executor::execute_stream(&self.0, request, session_data);
-        responses.map(with_codes).boxed()
+        let told = move |response| cost.tell(with_codes(response));
+        responses.map(told).boxed()
     }
 }

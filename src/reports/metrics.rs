@@ -7,7 +7,9 @@
 
 mod cells;
 mod cover;
+mod covers;
 mod depends_on;
+mod estimate;
 pub mod filter;
 mod plan;
 mod question;
@@ -16,7 +18,7 @@ mod shape;
 mod summed;
 mod who;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -136,27 +138,28 @@ impl Asked {
             bounds,
             compared,
         } = self;
-        let mut asking = Asking {
-            moment,
-            question,
-            rows_read: 0,
+        let mut asking = Asking::new(moment, question);
+        let covers = asking.covers(bounds).await?;
+        let before = match compared {
+            Some(bounds) => Some((bounds, asking.covers(bounds).await?)),
+            None => None,
         };
+        asking.begin(bounds, &covers, before.as_ref()).await?;
         let mut series = Vec::new();
-        let summed;
-        if question.explain {
-            summed = asking.would_be_summed(bounds).await?;
-        } else {
-            let sums = asking.summed(bounds).await?;
-            summed = sums.subjects().collect();
+        if !question.explain {
+            let sums = asking.summed(bounds, &covers).await?;
             let chosen = asking.choose(bounds, &sums).await?;
             let columns = bounds.len().max(compared.as_ref().map_or(0, Vec::len));
             if chosen.groups().count() * question.measures.len() * columns > MAX_VALUES {
                 return Err(Code::TooManyBuckets.into());
             }
+            if chosen.others {
+                asking.go_on(bounds, &covers, before.as_ref()).await?;
+            }
             let now = asking.read(bounds, &chosen, &sums).await?;
-            let before = match compared {
-                Some(bounds) => {
-                    let sums = asking.summed(bounds).await?;
+            let before = match &before {
+                Some((bounds, covers)) => {
+                    let sums = asking.summed(bounds, covers).await?;
                     Some(asking.read(bounds, &chosen, &sums).await?)
                 }
                 None => None,
@@ -172,7 +175,7 @@ impl Asked {
         }
         Ok(Measured {
             series,
-            plan: plan::plan(question, bounds, &summed),
+            plan: plan::plan(question, bounds, &covers.summed(), &asking.estimated),
             rows_read: asking.rows_read,
         })
     }
@@ -285,6 +288,22 @@ struct Asking<'a> {
     moment: Moment<'a>,
     question: &'a MetricsQuestion,
     rows_read: i64,
+    /// How many rows each subject is expected to go through.
+    estimated: BTreeMap<Subject, i64>,
+    /// What was expected of each source.
+    expected: HashMap<(Subject, Read, Vec<TimeRange>), i64>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(moment: Moment<'a>, question: &'a MetricsQuestion) -> Self {
+        Self {
+            moment,
+            question,
+            rows_read: 0,
+            estimated: BTreeMap::new(),
+            expected: HashMap::new(),
+        }
+    }
 }
 
 impl Asking<'_> {

@@ -69,6 +69,8 @@ pub struct Provenance {
     pub quarantined: i64,
     /// How many rows the database gave for the numbers.
     pub rows_read: i64,
+    /// How many rows it was expected to go through, before they were read.
+    pub rows_estimated: i64,
     /// How many milliseconds the database took, when they were read.
     pub query_ms: i64,
     /// How far an estimate may be off, as a part of it; nothing of exact answers.
@@ -99,6 +101,7 @@ impl Provenance {
             excluded_bots: row.excluded_bots,
             quarantined: row.quarantined,
             rows_read: 0,
+            rows_estimated: 0,
             query_ms: 0,
             error_bound: None,
             found: Found::default(),

@@ -2,6 +2,7 @@
 //! answer.
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,53 @@ pub(super) struct Moment<'a> {
     pub(super) as_of: DateTime<Utc>,
     /// Which users are one.
     pub(super) who: &'a WhoIsWho,
+    /// What it may cost.
+    pub(super) budget: &'a Budget,
+}
+
+/// How many rows an answer may go through, and is expected to.
+#[derive(Debug)]
+pub(super) struct Budget {
+    max: Option<i64>,
+    estimated: AtomicI64,
+}
+
+impl Budget {
+    /// Of so many rows, or of any number.
+    pub(super) fn of(max: Option<i64>) -> Self {
+        Self {
+            max,
+            estimated: AtomicI64::new(0),
+        }
+    }
+
+    /// Notes what is about to be read.
+    pub(super) fn note(&self, rows: i64) {
+        let sum = self.estimated().saturating_add(rows);
+        self.estimated.store(sum, Ordering::Relaxed);
+    }
+
+    /// What was noted, in sum.
+    pub(super) fn estimated(&self) -> i64 {
+        self.estimated.load(Ordering::Relaxed)
+    }
+
+    /// Refuses what would be too much.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let estimated = self.estimated();
+        match self.max {
+            Some(max) if estimated > max => {
+                let detail = format!(
+                    "The question would go through about {estimated} rows, and may through {max}. Narrow its range, tell fewer dimensions apart, or ask for no properties; `explain` says where they are."
+                );
+                Err(Failure::Problem(Problem::with(
+                    Code::QueryTooExpensive,
+                    detail,
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An answer that can be kept.
@@ -150,6 +198,7 @@ impl Reports {
         };
         if let Some(collected) = &self.collected {
             collected.add(answered, max_staleness);
+            collected.estimated(answer.provenance().rows_estimated);
         }
         answer
     }
@@ -164,10 +213,10 @@ impl Reports {
         numbered: bool,
     ) -> Result<(Q::Answer, i64), Problem> {
         let (snapshot, served) = self.snapshot_within(max_staleness).await?;
-        match answer(question, &self.who, snapshot, served, numbered).await {
+        match self.answer_of(question, snapshot, served, numbered).await {
             Err(Failure::Storage(error)) if self.db.falls_back(served, &error) => {
                 let (snapshot, served) = self.snapshot_within(Duration::ZERO).await?;
-                Ok(answer(question, &self.who, snapshot, served, numbered).await?)
+                Ok(self.answer_of(question, snapshot, served, numbered).await?)
             }
             answer => Ok(answer?),
         }
@@ -180,31 +229,35 @@ impl Reports {
         let now = self.clock.now();
         self.db.snapshot_within(max_staleness, now).await
     }
-}
 
-async fn answer<Q: Question>(
-    question: &Q,
-    who: &WhoIsWho,
-    snapshot: Snapshot,
-    served: Served,
-    numbered: bool,
-) -> Result<(Q::Answer, i64), Failure> {
-    let begun = Instant::now();
-    let number = if numbered {
-        changes::last(&*snapshot).await?
-    } else {
-        0
-    };
-    let moment = Moment {
-        snapshot: &snapshot,
-        as_of: served.as_of,
-        who,
-    };
-    let mut answer = question.answer(moment).await?;
-    let took = begun.elapsed().as_millis();
-    answer.provenance().query_ms = i64::try_from(took).unwrap_or(i64::MAX);
-    snapshot.commit().await?;
-    Ok((answer, number))
+    async fn answer_of<Q: Question>(
+        &self,
+        question: &Q,
+        snapshot: Snapshot,
+        served: Served,
+        numbered: bool,
+    ) -> Result<(Q::Answer, i64), Failure> {
+        let begun = Instant::now();
+        let number = if numbered {
+            changes::last(&*snapshot).await?
+        } else {
+            0
+        };
+        let budget = Budget::of(self.max_rows);
+        let moment = Moment {
+            snapshot: &snapshot,
+            as_of: served.as_of,
+            who: &self.who,
+            budget: &budget,
+        };
+        let mut answer = question.answer(moment).await?;
+        let took = begun.elapsed().as_millis();
+        let provenance = answer.provenance();
+        provenance.query_ms = i64::try_from(took).unwrap_or(i64::MAX);
+        provenance.rows_estimated = budget.estimated();
+        snapshot.commit().await?;
+        Ok((answer, number))
+    }
 }
 
 /// A question on its way through what is kept.

@@ -75,8 +75,8 @@ async fn a_client_that_goes_away_takes_its_report_along_and_nobody_elses() {
         lock.rollback().await.unwrap();
         for asking in staying.into_iter().chain(later) {
             assert_eq!(
-                asking.await.unwrap(),
-                json!({"data": {"sales": {"totals": {"orders": 2}}}})
+                asking.await.unwrap()["data"],
+                json!({"sales": {"totals": {"orders": 2}}})
             );
         }
         assert!(app.metric(CANCELLED).await >= f64::from(7 * round));
@@ -104,8 +104,8 @@ async fn a_client_that_goes_away_takes_its_list_along_and_nobody_elses() {
     for asking in staying.into_iter().chain(later) {
         let purchase = json!({"productId": "mug"});
         assert_eq!(
-            asking.await.unwrap(),
-            json!({"data": {"purchases": {"nodes": [purchase, purchase]}}})
+            asking.await.unwrap()["data"],
+            json!({"purchases": {"nodes": [purchase, purchase]}})
         );
     }
 }

@@ -100,6 +100,9 @@ struct MetricsStep {
     reads: &'static str,
     /// Whether they are read once more for the whole range.
     twice: bool,
+    /// How many rows that is expected to go through, as often as they are read, before any of them
+    /// is; a summary of an hour, a day or a month is one.
+    estimated_rows: i64,
 }
 
 /// What is counted.
@@ -182,6 +185,7 @@ impl From<metrics::Step> for MetricsStep {
             summed: step.summed,
             reads: step.reads(),
             twice: step.whole,
+            estimated_rows: step.estimated,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::reports::Reports;
 use crate::reports::metrics::{Asked, MetricsAnswer, MetricsQuestion};
-use crate::reports::question::{Moment, Question};
+use crate::reports::question::{Budget, Moment, Question};
 use crate::reports::records::{Listed, RecordFilter, Records};
 use crate::storage::StorageError;
 use crate::storage::entity::{event, pageview, product, purchase, refund, user};
@@ -125,10 +125,12 @@ impl Reports {
         let snapshot = self.db.snapshot().await?;
         if let Exported::Metrics(asked) = &question.what {
             let asking = Asked::new(asked)?;
+            let budget = Budget::of(self.max_rows);
             let moment = Moment {
                 snapshot: &snapshot,
                 as_of,
                 who: &self.who,
+                budget: &budget,
             };
             let answer = Box::pin(asking.answer(moment)).await;
             let (text, rows) =

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::estimate::Passes;
 use super::series::{Numbers, Table, currency, measured};
 use super::{Asking, Groups, MetricsQuestion, Step, plan};
 use crate::domain::number::Number;
@@ -40,17 +41,16 @@ pub(in crate::reports) async fn cells(
     bounds: &[DateTime<Utc>],
     moment: Moment<'_>,
 ) -> Result<(Vec<Cell>, Told), Failure> {
-    let mut asking = Asking {
-        moment,
-        question,
-        rows_read: 0,
-    };
-    let sums = asking.summed(bounds).await?;
+    let mut asking = Asking::new(moment, question);
+    let covers = asking.covers(bounds).await?;
+    let passes = Passes::once(bounds);
+    let rows = asking.estimate(bounds, &covers, passes).await?;
+    asking.afford(rows)?;
+    let sums = asking.summed(bounds, &covers).await?;
     let mut table = Table::default();
     asking.add(&mut table, bounds, Groups::All, &sums).await?;
-    let summed = sums.subjects().collect();
     let read = Told {
-        plan: plan::plan(question, bounds, &summed),
+        plan: plan::plan(question, bounds, &covers.summed(), &asking.estimated),
         rows: asking.rows_read,
     };
     Ok((in_order(&table, question), read))

@@ -2,7 +2,7 @@
 //!
 //! What summaries tell is read from them, and what of the range they lack from the next smallest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct Step {
     /// Whether it is read a second time for the whole range: its buckets do not add up, or not all
     /// groups are told apart.
     pub whole: bool,
+    /// How many rows that is expected to go through, however often.
+    pub estimated: i64,
 }
 
 impl Step {
@@ -47,11 +49,13 @@ impl Step {
     }
 }
 
-/// What is read for the buckets of a question, where these subjects are read from summaries.
+/// What is read for the buckets of a question, where these subjects are read from summaries, and so
+/// many rows are expected of each.
 pub(super) fn plan(
     question: &MetricsQuestion,
     bounds: &[DateTime<Utc>],
     summed: &BTreeSet<Subject>,
+    estimated: &BTreeMap<Subject, i64>,
 ) -> Vec<Step> {
     let subjects: BTreeSet<Subject> = question.subjects().collect();
     let step = |subject| Step {
@@ -59,6 +63,7 @@ pub(super) fn plan(
         summed: summed.contains(&subject),
         source: source(question, subject, bounds, false),
         whole: bounds.len() > 2 && !summed.contains(&subject),
+        estimated: estimated.get(&subject).copied().unwrap_or_default(),
     };
     subjects.into_iter().map(step).collect()
 }

@@ -1,22 +1,24 @@
 //! What is read of summaries, and from the facts where there are none yet: sums and sets of users
 //! of each group and bucket, read once and added up as often as it takes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::cover::Cover;
-use super::plan::{Summaries, summaries};
+use super::covers::{Covered, Covers};
+use super::plan::Summaries;
 use super::series::Table;
 use super::who::{Aliases, Users};
 use super::{Asking, Failure, Group, MAX_GROUPS, bucket_index};
 use crate::domain::calendar::TimeRange;
 use crate::domain::measure::{Dimension, Subject};
-use crate::domain::summary::{self, Cell, NUMBERS, Part, SETS, Span};
+use crate::domain::summary::{self, Cell, NUMBERS, Part, SETS};
 use crate::storage::StorageError;
 use crate::storage::queries::metrics::{Cut, Groups, members, metrics};
-use crate::storage::queries::summaries::{Summarised, cells, first_hour};
+use crate::storage::queries::summaries::{Summarised, cells};
 
 /// What parts the values of a group's keys: no stored text has it.
 const NUL: char = '\0';
@@ -26,7 +28,7 @@ const NUL: char = '\0';
 pub(super) struct Summed {
     subjects: HashMap<Subject, Sums>,
     /// Whose groups are whose users.
-    pub(super) aliases: std::sync::Arc<Aliases>,
+    pub(super) aliases: Arc<Aliases>,
 }
 
 /// Of one subject, what each group came to in each bucket.
@@ -71,108 +73,34 @@ impl Summed {
         let is_one = matches!(groups, Groups::Except(_));
         (!is_one || !sums.apart).then_some(sums)
     }
-
-    /// What subjects are read from summaries.
-    pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
-        self.subjects.keys().copied()
-    }
 }
 
 impl Asking<'_> {
-    /// Reads what is summed up of the question's subjects, where enough is to be worth it.
-    pub(super) async fn summed(&mut self, bounds: &[DateTime<Utc>]) -> Result<Summed, Failure> {
-        let question = self.question;
-        let subjects: HashSet<Subject> = question.subjects().collect();
-        let subjects: Vec<(Subject, Summaries)> = subjects
-            .into_iter()
-            .filter_map(|subject| Some((subject, summaries(question, subject)?)))
-            .collect();
-        let mut summed = Summed::default();
-        let range = bounds[bounds.len() - 1] - bounds[0];
-        if subjects.is_empty() || range < chrono::Duration::hours(1) {
-            return Ok(summed);
-        }
-        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
-        let cover = Cover::of(snapshot, tenant, bounds, &Span::ALL).await?;
-        if cover.spans.is_empty() {
-            return Ok(summed);
-        }
-        let is_users = |(subject, _): &(Subject, Summaries)| {
-            !matches!(subject, Subject::Lines | Subject::Events)
+    /// Reads what is summed up of the question's subjects.
+    pub(super) async fn summed(
+        &mut self,
+        bounds: &[DateTime<Utc>],
+        covers: &Covers,
+    ) -> Result<Summed, Failure> {
+        let mut summed = Summed {
+            aliases: Arc::clone(&covers.aliases),
+            ..Summed::default()
         };
-        if subjects.iter().any(is_users) {
-            summed.aliases = self.moment.who.of(snapshot, tenant).await?;
-        }
-        for (subject, of) in subjects {
+        for (subject, covered) in &covers.subjects {
             let sums = match subject {
                 Subject::NewUsers | Subject::NewBuyers => {
-                    self.newcomers(bounds, &cover, &of, &summed.aliases).await?
+                    self.newcomers(bounds, covered, &covers.aliases).await?
                 }
-                Subject::Sessions => {
-                    let cover = self.cover_of_sessions(bounds, &summed.aliases).await?;
-                    if cover.spans.is_empty() {
-                        continue;
-                    }
-                    self.sums(bounds, &cover, &of).await?
+                _ => {
+                    let Covered {
+                        summaries, cover, ..
+                    } = covered;
+                    self.sums(bounds, cover, summaries).await?
                 }
-                _ => self.sums(bounds, &cover, &of).await?,
             };
-            summed.subjects.insert(subject, sums);
+            summed.subjects.insert(*subject, sums);
         }
         Ok(summed)
-    }
-
-    /// What subjects would be read from summaries.
-    pub(super) async fn would_be_summed(
-        &self,
-        bounds: &[DateTime<Utc>],
-    ) -> Result<BTreeSet<Subject>, Failure> {
-        let question = self.question;
-        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
-        let any = Cover::of(snapshot, tenant, bounds, &Span::ALL).await?;
-        let days = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
-        let is_summed = |subject: &Subject| {
-            let cover = if *subject == Subject::Sessions {
-                &days
-            } else {
-                &any
-            };
-            summaries(question, *subject).is_some() && !cover.spans.is_empty()
-        };
-        Ok(question.subjects().filter(is_summed).collect())
-    }
-
-    /// The days whose sessions are summed up: not those on which someone did something who turned
-    /// out to be somebody else since, for then two sessions may be one.
-    async fn cover_of_sessions(
-        &self,
-        bounds: &[DateTime<Utc>],
-        aliases: &Aliases,
-    ) -> Result<Cover, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
-        let zone = self.question.tenant_zone;
-        let mut cover = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
-        // The days of another zone, if the tenant's was changed.
-        let is_day = |one: &Summarised| {
-            let days = crate::domain::calendar::whole_days(&[one.range.from, one.range.to], zone);
-            days.is_some_and(|days| days[0].succ_opt() == Some(days[1]))
-        };
-        cover.leave_out(|one| !is_day(one));
-        let mut doubtful: Vec<Summarised> = cover.spans.clone();
-        doubtful.retain(|day| aliases.since(day.change).next().is_some());
-        let part = Part::users();
-        let mut changed: HashSet<DateTime<Utc>> = HashSet::new();
-        for (place, bytes) in cells(&**snapshot, tenant, part, &doubtful).await? {
-            let day = doubtful[place];
-            read(&bytes, |_, _, cell| {
-                let was_there = |(_, number)| cell.sets[0].contains(number);
-                if aliases.since(day.change).any(was_there) {
-                    changed.insert(day.range.from);
-                }
-            })?;
-        }
-        cover.leave_out(|one| changed.contains(&one.range.from));
-        Ok(cover)
     }
 
     /// What a subject came to, from its summaries and, in the gaps, its facts.
@@ -303,23 +231,19 @@ impl Asking<'_> {
     async fn newcomers(
         &mut self,
         bounds: &[DateTime<Utc>],
-        cover: &Cover,
-        of: &Summaries,
+        covered: &Covered,
         aliases: &Aliases,
     ) -> Result<Sums, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let of = &covered.summaries;
         let mut seen = Users::default();
-        let first = first_hour(&**snapshot, tenant).await?;
-        if let Some(first) = first.filter(|first| first.begin() < bounds[0]) {
-            let before = [first.begin(), bounds[0]];
-            let cover = Cover::of(snapshot, tenant, &before, &Span::ALL).await?;
-            let sums = self.sums(&before, &cover, of).await?;
+        if let Some(before) = &covered.before {
+            let sums = self.sums(&before.bounds, &before.cover, of).await?;
             for sum in sums.groups.into_values().flat_map(BTreeMap::into_values) {
                 seen.add(&sum.users[0]);
             }
         }
         aliases.resolve(&mut seen);
-        let there = self.sums(bounds, cover, of).await?;
+        let there = self.sums(bounds, &covered.cover, of).await?;
         let mut newcomers = Sums::default();
         let buckets = there.groups.into_values().next().unwrap_or_default();
         for (bucket, sum) in buckets {
@@ -347,7 +271,8 @@ fn name_of(key: &[String]) -> String {
         .collect()
 }
 
-fn read(bytes: &[u8], visit: impl FnMut(&str, &str, Cell)) -> Result<(), StorageError> {
+/// Walks the cells of a part.
+pub(super) fn read(bytes: &[u8], visit: impl FnMut(&str, &str, Cell)) -> Result<(), StorageError> {
     summary::read(bytes, visit).map_err(|damaged| StorageError::Bug(damaged.to_string()))
 }
 

@@ -5,6 +5,7 @@
 //! what is bound); all values are bound. Each reads ranges of the keys of the tables it names, and
 //! groups by hashing.
 
+mod expected;
 mod frame;
 mod sql;
 mod users;
@@ -21,6 +22,7 @@ use crate::domain::money::Currency;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
+pub use expected::expected;
 pub use frame::DEVICE;
 use frame::Frame;
 use sql::Sql;

@@ -8,7 +8,7 @@ use super::{MARCH, as_rest, fill, get, json_of};
 use crate::support::TestApp;
 
 const QUERY: &str = "query($input: MetricsInput!) { metrics(input: $input) {
-    timezone rowsRead warnings plan { subject summed reads twice }
+    timezone rowsRead warnings plan { subject summed reads twice estimatedRows }
     series { measure unit currency other total comparedTotal dimensions { dimension value }
              buckets { start end complete value compared } }
     provenance { watermark source approximate lateEvents excludedBots quarantined

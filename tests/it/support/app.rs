@@ -9,7 +9,7 @@ use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
     AccessConfig, CacheConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode,
-    LogConfig,
+    LogConfig, QuestionConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,8 @@ impl TestApp {
         Self::start_with(db, config).await.ready().await
     }
 
-    async fn ready(self) -> Self {
+    /// The same, once it is ready.
+    pub async fn ready(self) -> Self {
         while self.get("/readyz").await.0 != StatusCode::OK {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -268,6 +269,9 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             // Tests count events.
             canary_seconds: 0,
             canary_objective_ms: 1_000,
+        },
+        questions: QuestionConfig {
+            max_rows: 200_000_000,
         },
         cache: CacheConfig {
             bytes: 64 * 1024 * 1024,

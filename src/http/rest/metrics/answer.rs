@@ -111,6 +111,9 @@ pub(in crate::http) struct MetricsStep {
     reads: &'static str,
     /// Whether they are read once more for the whole range.
     twice: bool,
+    /// How many rows that is expected to go through, as often as they are read, before any of them
+    /// is; a summary of an hour, a day or a month is one.
+    estimated_rows: i64,
 }
 
 /// A line of NDJSON: one bucket of one series. The last line has `done`, `rows`, `timezone`,
@@ -153,6 +156,7 @@ impl Metrics {
             summed: step.summed,
             reads: step.reads(),
             twice: step.whole,
+            estimated_rows: step.estimated,
         };
         Self {
             timezone: question.zone.name(),

@@ -22,7 +22,7 @@ const COHORT: &str = "cohort AS (
     GROUP BY 1)";
 
 /// What a rollup calls its time.
-const fn unit(span: Span) -> &'static str {
+pub(super) const fn unit(span: Span) -> &'static str {
     match span {
         Span::Minute => "minute",
         Span::Quarter => "quarter",
@@ -246,7 +246,7 @@ impl Frame {
 }
 
 /// The dimensions that a cut speaks of.
-fn mentioned(cut: &Cut<'_>) -> Vec<Dimension> {
+pub(super) fn mentioned(cut: &Cut<'_>) -> Vec<Dimension> {
     let mut all: Vec<Dimension> = cut.keys.iter().map(|key| key.dimension).collect();
     all.extend(cut.filter.map(Condition::dimensions).unwrap_or_default());
     all

@@ -94,6 +94,11 @@ impl Sql {
         )
     }
 
+    /// The statement as it stands.
+    pub(super) fn whole(self) -> Statement {
+        Statement::from_sql_and_values(DbBackend::Postgres, self.text, self.values)
+    }
+
     /// The statement, of so many rows at most.
     pub(super) fn limited(mut self, limit: u32) -> Statement {
         let limit = self.bind(i64::from(limit));
