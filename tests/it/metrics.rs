@@ -2,7 +2,7 @@
 
 mod measures;
 mod naive;
-mod random;
+pub mod random;
 mod shapes;
 mod words;
-mod world;
+pub mod world;
