@@ -12,6 +12,7 @@ mod keys;
 pub mod load;
 mod migrate;
 mod openapi;
+mod rollups;
 mod schema;
 mod serve;
 mod worker;
@@ -50,6 +51,8 @@ enum Command {
     Load(load::Load),
     /// Make, list and revoke API keys.
     Keys(keys::Keys),
+    /// Make the rollups anew from the facts where they say something else, beside a running server.
+    Rollups(rollups::Rollups),
     /// Print the GraphQL schema.
     Schema,
     /// Print the OpenAPI document of the REST addresses.
@@ -76,6 +79,7 @@ pub async fn run() -> ExitCode {
         Command::Demo(command) => command.run().await,
         Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
+        Command::Rollups(command) => command.run(config).await,
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(command) => command.run(&config).await,

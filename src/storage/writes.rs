@@ -29,7 +29,7 @@ mod intake;
 pub mod keys;
 pub mod products;
 pub mod quarantine;
-mod rollups;
+pub mod rollups;
 pub mod summaries;
 pub mod tenants;
 mod user_days;

@@ -25,6 +25,7 @@ mod receipts;
 mod records;
 mod replicas;
 mod rest;
+mod rollups;
 mod sales;
 mod schema;
 mod schemas;

@@ -3,8 +3,8 @@
 mod cost;
 mod measures;
 mod naive;
-mod random;
+pub mod random;
 mod shapes;
 mod words;
-mod world;
+pub mod world;
 mod zones;

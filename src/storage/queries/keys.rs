@@ -1,4 +1,4 @@
-//! Which key is this? Which are there? By the unique index on the hash.
+//! Which key is this? Which are there, and of whom? By the unique index on the hash.
 
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
 
@@ -49,5 +49,16 @@ pub async fn tenant(
     Ok(tenant::Entity::find()
         .filter(tenant::Column::Name.eq(name))
         .one(db)
+        .await?)
+}
+
+/// Every tenant, in the order in which they were made.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn tenants(db: &DatabaseConnection) -> Result<Vec<tenant::Model>, StorageError> {
+    Ok(tenant::Entity::find()
+        .order_by_asc(tenant::Column::TenantId)
+        .all(db)
         .await?)
 }

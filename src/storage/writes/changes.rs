@@ -47,3 +47,65 @@ pub(super) async fn mark(
     }
     Ok(())
 }
+
+/// Marks hours with a change that was counted, so that what is kept of them falls.
+pub(super) async fn mark_hours(
+    transaction: &mut Transaction,
+    tenant: TenantId,
+    change: i64,
+    hours: impl IntoIterator<Item = Hour>,
+) -> Result<(), StorageError> {
+    let hours: BTreeSet<i32> = hours.into_iter().map(|hour| hour.0).collect();
+    sqlx::query(
+        "INSERT INTO changed_hour (tenant_id, hour, number)
+         SELECT $1, unnest($2::integer[]), $3
+         ON CONFLICT (tenant_id, hour) DO UPDATE SET number = excluded.number",
+    )
+    .bind(tenant.0)
+    .bind(hours.into_iter().collect::<Vec<_>>())
+    .bind(change)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// The same of those hours alone that were marked before; says how many.
+pub(super) async fn mark_again(
+    transaction: &mut Transaction,
+    tenant: TenantId,
+    change: i64,
+    hours: &[Hour],
+) -> Result<u64, StorageError> {
+    let marked =
+        sqlx::query("UPDATE changed_hour SET number = $3 WHERE tenant_id = $1 AND hour = ANY($2)")
+            .bind(tenant.0)
+            .bind(hours.iter().map(|hour| hour.0).collect::<Vec<_>>())
+            .bind(change)
+            .execute(&mut **transaction)
+            .await?;
+    Ok(marked.rows_affected())
+}
+
+/// Locks out whoever would commit events, until the transaction ends.
+pub(super) async fn lock_out_writers(transaction: &mut Transaction) -> Result<(), StorageError> {
+    sqlx::query("SELECT FROM idempotency_head FOR UPDATE")
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Locks out whoever would commit events; returns the number of this change.
+pub(super) async fn count(transaction: &mut Transaction) -> Result<i64, StorageError> {
+    let number =
+        sqlx::query_scalar("UPDATE idempotency_head SET changes = changes + 1 RETURNING changes");
+    Ok(number.fetch_one(&mut **transaction).await?)
+}
+
+/// The same, and those who come after forget what they remember of programs and of days.
+pub(super) async fn tell_writers(transaction: &mut Transaction) -> Result<i64, StorageError> {
+    let number = sqlx::query_scalar(
+        "UPDATE idempotency_head SET classifications = classifications + 1, changes = changes + 1
+         RETURNING changes",
+    );
+    Ok(number.fetch_one(&mut **transaction).await?)
+}

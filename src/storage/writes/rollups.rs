@@ -1,7 +1,8 @@
 //! Adds what a batch changes to the rollups: summed in memory first, by the minute and by the quarter
-//! of an hour, then one upsert a table.
+//! of an hour, then one upsert a table. [`rebuild`] makes them anew from the facts.
 
 mod quarters;
+pub mod rebuild;
 
 use std::collections::BTreeMap;
 

@@ -280,7 +280,7 @@ async fn check(app: &TestApp, world: &World, random: &mut StdRng) -> Vec<String>
 }
 
 /// Waits until every hour that is over is summed up.
-async fn summed_up(app: &TestApp) {
+pub async fn summed_up(app: &TestApp) {
     let missing = "SELECT count(*) FROM changed_hour AS its
          WHERE hour > 0 AND to_timestamp(hour * 3600.0) < now() - interval '1 day'
                AND NOT EXISTS (

@@ -10,7 +10,7 @@ use super::{Counts, Gain, Sales, SalesKey, TrafficKey};
 use crate::storage::StorageError;
 
 /// The quarter of an hour that a minute lies in.
-fn floor_quarter(minute: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn floor_quarter(minute: DateTime<Utc>) -> DateTime<Utc> {
     minute - Duration::seconds(minute.timestamp().rem_euclid(15 * 60))
 }
 
