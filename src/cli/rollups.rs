@@ -165,7 +165,8 @@ impl Rebuild {
                 .map(|tenant| tenant.name.as_str())
                 .collect();
             if !others.is_empty() {
-                text += &format!(", then with the tenants {}", others.join(", "));
+                text.push_str(", then with the tenants ");
+                text.push_str(&others.join(", "));
             }
             return Err(text.into());
         }
