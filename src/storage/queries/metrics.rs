@@ -182,7 +182,7 @@ pub struct Members {
     pub rows_read: i64,
 }
 
-/// Who the users, buyers or users of carts are whom [`metrics`] counts, read from the facts.
+/// Who the users, buyers or users of carts are whom [`metrics()`] counts, read from the facts.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
