@@ -227,7 +227,11 @@ impl Rebuild {
         stop: &CancellationToken,
         totals: &mut Totals,
     ) -> Result<bool, Failure> {
-        for hour in rebuild::hours_of(day, owner.zone) {
+        let mut hours = rebuild::hours_of(day, owner.zone);
+        if !rebuild::any_wrong(db, owner.tenant, &hours).await? {
+            hours.clear();
+        }
+        for hour in hours {
             if stop.is_cancelled() {
                 return Ok(false);
             }

@@ -14,12 +14,14 @@ pub mod filter;
 mod plan;
 mod question;
 mod series;
+mod sessions;
 mod shape;
 mod summed;
 mod who;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
@@ -39,6 +41,7 @@ use crate::error::{Code, Problem};
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
 use cover::Cover;
+use covers::Covers;
 use series::{Reading, Table};
 use summed::Summed;
 pub(super) use who::WhoIsWho;
@@ -107,8 +110,7 @@ pub(super) struct Asked {
 /// What was read for a question.
 pub(super) struct Measured {
     pub(super) series: Vec<Series>,
-    pub(super) plan: Vec<Step>,
-    pub(super) rows_read: i64,
+    pub(super) told: Told,
 }
 
 impl Asked {
@@ -175,8 +177,7 @@ impl Asked {
         }
         Ok(Measured {
             series,
-            plan: plan::plan(question, bounds, &covers.summed(), &asking.estimated),
-            rows_read: asking.rows_read,
+            told: asking.told(bounds, &covers),
         })
     }
 }
@@ -219,17 +220,13 @@ impl Question for Asked {
 
     async fn answer(&self, moment: Moment<'_>) -> Result<MetricsAnswer, Failure> {
         let question = &self.question;
-        let Measured {
-            series,
-            plan,
-            rows_read,
-        } = self.measure(moment).await?;
+        let Measured { series, told } = self.measure(moment).await?;
         Ok(MetricsAnswer {
             warnings: question.warnings(&series),
-            provenance: provenance_of(question, &plan, rows_read, moment).await?,
+            provenance: provenance_of(question, &told, moment).await?,
             series,
-            plan,
-            rows_read,
+            plan: told.plan,
+            rows_read: told.rows,
         })
     }
 }
@@ -237,8 +234,7 @@ impl Question for Asked {
 /// Where the numbers of a question come from, by what was read for it.
 pub(super) async fn provenance_of(
     question: &MetricsQuestion,
-    plan: &[Step],
-    rows_read: i64,
+    told: &Told,
     Moment {
         snapshot, as_of, ..
     }: Moment<'_>,
@@ -247,10 +243,13 @@ pub(super) async fn provenance_of(
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
     let (tenant, range, bots) = (question.tenant, question.range, question.bots);
     // Summaries tell what came late, and of what bots did only how much it is.
-    let cover = if bots {
-        Cover::none(range)
-    } else {
-        Cover::of(snapshot, tenant, &[range.from, range.to], &Length::ALL).await?
+    let cover = match &told.cover {
+        _ if bots => Arc::new(Cover::none(range)),
+        Some(cover) => Arc::clone(cover),
+        None => {
+            let bounds = [range.from, range.to];
+            Arc::new(Cover::of(snapshot, tenant, &bounds, &Length::ALL).await?)
+        }
     };
     let mut row = provenance(&**snapshot, tenant, &cover.gaps, types, bots).await?;
     for span in &cover.spans {
@@ -263,8 +262,8 @@ pub(super) async fn provenance_of(
         row.excluded_bots += of_bots;
     }
     Ok(Provenance {
-        rows_read,
-        ..Provenance::exact(as_of, Source::of(plan), &row)
+        rows_read: told.rows,
+        ..Provenance::exact(as_of, Source::of(&told.plan), &row)
     })
 }
 
@@ -307,6 +306,15 @@ impl<'a> Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// What was read for the buckets of a range.
+    fn told(&self, bounds: &[DateTime<Utc>], covers: &Covers) -> Told {
+        Told {
+            plan: plan::plan(self.question, bounds, &covers.summed(), &self.estimated),
+            rows: self.rows_read,
+            cover: covers.any.clone(),
+        }
+    }
+
     /// Which groups there are, and of them the first.
     async fn choose(&mut self, bounds: &[DateTime<Utc>], sums: &Summed) -> Result<Chosen, Failure> {
         let question = self.question;

@@ -272,7 +272,7 @@ impl Question for Asked {
             buckets,
             totals: SalesMeasures::of(own, question.buyers_in_total),
             other_currencies: others.into_iter().flat_map(|cell| cell.group).collect(),
-            provenance: provenance_of(&totals, &read.plan, read.rows, moment).await?,
+            provenance: provenance_of(&totals, &read, moment).await?,
         })
     }
 }

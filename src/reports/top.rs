@@ -235,15 +235,15 @@ impl Question for Asked {
                 }),
             }
         }
-        let rows_read = told.rows_read + all.rows_read;
-        let plan: Vec<_> = told.plan.into_iter().chain(all.plan).collect();
+        let mut read = told.told;
+        read.add(all.told);
         Ok(TopAnswer {
             currency: total.currency,
             by: *by,
             rows,
             others,
             total: sum,
-            provenance: provenance_of(total, &plan, rows_read, moment).await?,
+            provenance: provenance_of(total, &read, moment).await?,
         })
     }
 }

@@ -192,7 +192,7 @@ impl Question for Asked {
             zone: question.zone,
             buckets,
             totals,
-            provenance: provenance_of(&by_type, &read.plan, read.rows, moment).await?,
+            provenance: provenance_of(&by_type, &read, moment).await?,
         })
     }
 }

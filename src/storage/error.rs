@@ -3,6 +3,7 @@
 use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
+use crate::domain::summary::Damaged;
 use crate::error::{Code, Problem};
 
 /// Why a statement did not work.
@@ -46,6 +47,12 @@ impl From<DbErr> for StorageError {
             DbErr::ConnectionAcquire(error) => Self::Unavailable(error.to_string()),
             other => Self::Bug(other.to_string()),
         }
+    }
+}
+
+impl From<Damaged> for StorageError {
+    fn from(damaged: Damaged) -> Self {
+        Self::Bug(damaged.to_string())
     }
 }
 

@@ -1,11 +1,14 @@
 //! For reports that are short forms of this one: no group is left out, and nothing is compared,
 //! filled or rolled.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
+use super::cover::Cover;
 use super::estimate::Passes;
 use super::series::{Numbers, Table, currency, measured};
-use super::{Asking, Groups, MetricsQuestion, Step, plan};
+use super::{Asking, Groups, MetricsQuestion, Step};
 use crate::domain::number::Number;
 use crate::reports::question::{Failure, Moment};
 
@@ -14,13 +17,16 @@ use crate::reports::question::{Failure, Moment};
 pub(in crate::reports) struct Told {
     pub(in crate::reports) plan: Vec<Step>,
     pub(in crate::reports) rows: i64,
+    /// What of the range is summed up, if that is known by now.
+    pub(super) cover: Option<Arc<Cover>>,
 }
 
 impl Told {
-    /// Adds what was read besides.
+    /// Adds what was read besides of the same range.
     pub(in crate::reports) fn add(&mut self, other: Self) {
         self.plan.extend(other.plan);
         self.rows += other.rows;
+        self.cover = self.cover.take().or(other.cover);
     }
 }
 
@@ -49,11 +55,7 @@ pub(in crate::reports) async fn cells(
     let sums = asking.summed(bounds, &covers).await?;
     let mut table = Table::default();
     asking.add(&mut table, bounds, Groups::All, &sums).await?;
-    let read = Told {
-        plan: plan::plan(question, bounds, &covers.summed(), &asking.estimated),
-        rows: asking.rows_read,
-    };
-    Ok((in_order(&table, question), read))
+    Ok((in_order(&table, question), asking.told(bounds, &covers)))
 }
 
 /// What a table has, in the order of buckets, then of groups.

@@ -41,11 +41,40 @@ impl Cover {
             }
         }
         cover.spans.sort_by_key(|one| one.range.from);
+        cover.find_gaps(snapshot, tenant, rest).await?;
+        Ok(cover)
+    }
+
+    /// Of the buckets between these bounds, in what is known: in the order of time, the longer before
+    /// the shorter.
+    pub(super) async fn in_known(
+        snapshot: &Snapshot,
+        tenant: TenantId,
+        bounds: &[DateTime<Utc>],
+        known: &[Summarised],
+    ) -> Result<Self, StorageError> {
+        let whole = TimeRange {
+            from: bounds[0],
+            to: bounds[bounds.len() - 1],
+        };
+        let mut cover = Self::default();
+        let rest = cover.take(known, bounds, &[whole]);
+        cover.find_gaps(snapshot, tenant, rest).await?;
+        Ok(cover)
+    }
+
+    /// What of the rest has facts.
+    async fn find_gaps(
+        &mut self,
+        snapshot: &Snapshot,
+        tenant: TenantId,
+        rest: Vec<TimeRange>,
+    ) -> Result<(), StorageError> {
         for gap in rest {
             let hours = hours_with_facts(&**snapshot, tenant, gap).await?;
-            cover.gaps.extend(joined(&hours, gap));
+            self.gaps.extend(joined(&hours, gap));
         }
-        Ok(cover)
+        Ok(())
     }
 
     /// Nothing of a range.
@@ -54,22 +83,6 @@ impl Cover {
             spans: Vec::new(),
             gaps: vec![range],
         }
-    }
-
-    /// Leaves out spans after all: what lies in them is a gap.
-    pub(super) fn leave_out(&mut self, is_out: impl Fn(&Summarised) -> bool) {
-        let (out, spans): (Vec<_>, Vec<_>) = self.spans.iter().partition(|one| is_out(one));
-        self.spans = spans;
-        self.gaps
-            .extend(out.iter().map(|one: &Summarised| one.range));
-        self.gaps.sort_by_key(|gap| gap.from);
-        self.gaps.dedup_by(|next, gap| {
-            let follows = gap.to == next.from;
-            if follows {
-                gap.to = next.to;
-            }
-            follows
-        });
     }
 
     /// Takes of what is known what fits, and returns what remains of the ranges.

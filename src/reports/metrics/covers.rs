@@ -8,19 +8,19 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::cover::Cover;
 use super::plan::{Summaries, summaries};
+use super::sessions::OpenDay;
 use super::who::Aliases;
 use super::{Asking, Failure};
-use crate::domain::calendar::whole_days;
 use crate::domain::measure::Subject;
-use crate::domain::summary::{Part, Span};
-use crate::storage::queries::summaries::{Summarised, cells, first_hour};
-
-const LENGTHS: [Span; 3] = [Span::Hour, Span::Day, Span::Month];
+use crate::domain::summary::Span;
+use crate::storage::queries::summaries::first_hour;
 
 /// The subjects that are read from summaries.
 #[derive(Debug, Default)]
 pub(super) struct Covers {
     pub(super) subjects: HashMap<Subject, Covered>,
+    /// What of the range is summed up, if it was looked for and there is any.
+    pub(super) any: Option<Arc<Cover>>,
     /// Whose users are whose.
     pub(super) aliases: Arc<Aliases>,
 }
@@ -32,6 +32,8 @@ pub(super) struct Covered {
     pub(super) summaries: Summaries,
     /// How far there are any.
     pub(super) cover: Arc<Cover>,
+    /// Of sessions: the days that are told by who came in their hours.
+    pub(super) open: Vec<OpenDay>,
     /// The time before the range, where it matters who was there.
     pub(super) before: Option<Before>,
 }
@@ -62,13 +64,20 @@ impl Asking<'_> {
             .filter_map(|subject| Some((subject, summaries(question, subject)?)))
             .collect();
         let mut covers = Covers::default();
-        let range = bounds[bounds.len() - 1] - bounds[0];
-        if subjects.is_empty() || range < Duration::hours(1) {
+        if subjects.is_empty() {
             return Ok(covers);
         }
         let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
-        let any = Arc::new(Cover::of(snapshot, tenant, bounds, &LENGTHS).await?);
-        if any.spans.is_empty() {
+        let is_long = bounds[bounds.len() - 1] - bounds[0] >= Duration::hours(1);
+        let any = if is_long {
+            Cover::of(snapshot, tenant, bounds, &Span::ALL).await?
+        } else {
+            Cover::default()
+        };
+        let any = Arc::new(any);
+        covers.any = (!any.spans.is_empty()).then(|| Arc::clone(&any));
+        let has_sessions = subjects.iter().any(|(one, _)| *one == Subject::Sessions);
+        if covers.any.is_none() && !has_sessions {
             return Ok(covers);
         }
         let is_users = |(subject, _): &(Subject, Summaries)| {
@@ -78,24 +87,26 @@ impl Asking<'_> {
             covers.aliases = self.moment.who.of(snapshot, tenant).await?;
         }
         for (subject, summaries) in subjects {
-            let (mut cover, mut before) = (Arc::clone(&any), None);
+            let mut covered = Covered {
+                summaries,
+                cover: Arc::clone(&any),
+                open: Vec::new(),
+                before: None,
+            };
             match subject {
-                Subject::NewUsers | Subject::NewBuyers => before = self.before(bounds[0]).await?,
+                Subject::NewUsers | Subject::NewBuyers => {
+                    covered.before = self.before(bounds[0]).await?;
+                }
                 Subject::Sessions => {
-                    let days = self.cover_of_sessions(bounds, &covers.aliases).await?;
-                    if days.spans.is_empty() {
-                        continue;
-                    }
-                    cover = Arc::new(days);
+                    let (cover, open) = self.cover_of_sessions(bounds, &covers.aliases).await?;
+                    (covered.cover, covered.open) = (Arc::new(cover), open);
                 }
                 _ => {}
             }
-            let covered = Covered {
-                summaries,
-                cover,
-                before,
-            };
-            covers.subjects.insert(subject, covered);
+            let mut all = covered.open.iter().map(|open| &open.hours);
+            if all.any(|hours| !hours.spans.is_empty()) || !covered.cover.spans.is_empty() {
+                covers.subjects.insert(subject, covered);
+            }
         }
         Ok(covers)
     }
@@ -108,43 +119,10 @@ impl Asking<'_> {
             return Ok(None);
         };
         let bounds = [first.begin(), moment];
-        let cover = Cover::of(snapshot, tenant, &bounds, &LENGTHS).await?;
+        let cover = Cover::of(snapshot, tenant, &bounds, &Span::ALL).await?;
         Ok(Some(Before {
             bounds,
             cover: Arc::new(cover),
         }))
-    }
-
-    /// The days whose sessions are summed up: not those on which someone did something who turned
-    /// out to be somebody else since, for then two sessions may be one.
-    async fn cover_of_sessions(
-        &self,
-        bounds: &[DateTime<Utc>],
-        aliases: &Aliases,
-    ) -> Result<Cover, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
-        let zone = self.question.tenant_zone;
-        let mut cover = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
-        // The days of another zone, if the tenant's was changed.
-        let is_day = |one: &Summarised| {
-            let days = whole_days(&[one.range.from, one.range.to], zone);
-            days.is_some_and(|days| days[0].succ_opt() == Some(days[1]))
-        };
-        cover.leave_out(|one| !is_day(one));
-        let mut doubtful: Vec<Summarised> = cover.spans.clone();
-        doubtful.retain(|day| aliases.since(day.change).next().is_some());
-        let part = Part::users();
-        let mut changed: HashSet<DateTime<Utc>> = HashSet::new();
-        for (place, bytes) in cells(&**snapshot, tenant, part, &doubtful).await? {
-            let day = doubtful[place];
-            super::summed::read(&bytes, |_, _, cell| {
-                let was_there = |(_, number)| cell.sets[0].contains(number);
-                if aliases.since(day.change).any(was_there) {
-                    changed.insert(day.range.from);
-                }
-            })?;
-        }
-        cover.leave_out(|one| changed.contains(&one.range.from));
-        Ok(cover)
     }
 }

@@ -150,7 +150,9 @@ impl Asking<'_> {
             _ => plan::source(self.question, subject, bounds, false),
         };
         let mut sum: i64 = 0;
-        for cover in before.into_iter().chain([&covered.cover]) {
+        let open = covered.open.iter().map(|open| &open.hours);
+        let covers = before.into_iter().chain([&covered.cover]).map(|one| &**one);
+        for cover in covers.chain(open) {
             let spans = i64::try_from(cover.spans.len()).unwrap_or(i64::MAX);
             let gaps = self.expected(subject, source, &cover.gaps).await?;
             sum = sum.saturating_add(spans).saturating_add(gaps);

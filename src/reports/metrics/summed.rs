@@ -1,7 +1,7 @@
 //! What is read of summaries, and from the facts where there are none yet: sums and sets of users
 //! of each group and bucket, read once and added up as often as it takes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use super::covers::{Covered, Covers};
 use super::plan::Summaries;
 use super::series::Table;
 use super::who::{Aliases, Users};
-use super::{Asking, Failure, Group, MAX_GROUPS, bucket_index};
+use super::{Asking, Failure, Group, MAX_GROUPS, MetricsQuestion, bucket_index};
 use crate::domain::calendar::TimeRange;
 use crate::domain::measure::{Dimension, Subject};
 use crate::domain::summary::{self, Cell, NUMBERS, Part, SETS};
@@ -34,35 +34,73 @@ pub(super) struct Summed {
 /// Of one subject, what each group came to in each bucket.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    groups: HashMap<String, BTreeMap<usize, Sum>, Xxh3DefaultBuilder>,
+    /// By the group's name: its place.
+    places: HashMap<String, usize, Xxh3DefaultBuilder>,
+    groups: Vec<Buckets>,
     /// Whether groups do not add up.
     apart: bool,
 }
 
+/// What a group came to, by bucket in the order of time; none of a bucket in which nothing was.
+#[derive(Debug, Default)]
+pub(super) struct Buckets(Vec<(usize, Sum)>);
+
 /// What was counted: numbers, or users.
 #[derive(Clone, Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     numbers: [i128; NUMBERS],
-    users: [Users; SETS],
+    users: Option<Box<[Users; SETS]>>,
 }
 
 impl Sum {
     fn add(&mut self, other: &Self) {
-        for (sum, more) in self.numbers.iter_mut().zip(other.numbers) {
-            *sum += more;
-        }
-        for (union, more) in self.users.iter_mut().zip(&other.users) {
-            union.add(more);
+        self.add_numbers(other.numbers);
+        if let Some(users) = &other.users {
+            for (union, more) in self.users().iter_mut().zip(&**users) {
+                union.add(more);
+            }
         }
     }
 
-    fn add_cell(&mut self, cell: Cell) {
-        for (sum, more) in self.numbers.iter_mut().zip(cell.numbers) {
+    pub(super) fn add_numbers(&mut self, numbers: impl IntoIterator<Item = i128>) {
+        for (sum, more) in self.numbers.iter_mut().zip(numbers) {
             *sum += more;
         }
-        for (union, more) in self.users.iter_mut().zip(cell.sets) {
-            union.numbers |= more;
+    }
+
+    pub(super) fn add_cell(&mut self, cell: Cell) {
+        self.add_numbers(cell.numbers);
+        if cell.sets.iter().any(|set| !set.is_empty()) {
+            for (union, more) in self.users().iter_mut().zip(cell.sets) {
+                union.numbers |= more;
+            }
         }
+    }
+
+    fn users(&mut self) -> &mut [Users; SETS] {
+        self.users.get_or_insert_default()
+    }
+}
+
+impl Buckets {
+    fn at(&mut self, bucket: usize) -> &mut Sum {
+        let place = match self.0.last() {
+            Some((last, _)) if *last == bucket => self.0.len() - 1,
+            Some((last, _)) if *last > bucket => {
+                match self.0.binary_search_by_key(&bucket, |(at, _)| *at) {
+                    Ok(place) => place,
+                    Err(place) => {
+                        self.0.insert(place, (bucket, Sum::default()));
+                        place
+                    }
+                }
+            }
+            _ => {
+                self.0.push((bucket, Sum::default()));
+                self.0.len() - 1
+            }
+        };
+        &mut self.0[place].1
     }
 }
 
@@ -91,6 +129,7 @@ impl Asking<'_> {
                 Subject::NewUsers | Subject::NewBuyers => {
                     self.newcomers(bounds, covered, &covers.aliases).await?
                 }
+                Subject::Sessions => self.sessions(bounds, covered, &covers.aliases).await?,
                 _ => {
                     let Covered {
                         summaries, cover, ..
@@ -124,7 +163,7 @@ impl Asking<'_> {
         Ok(sums)
     }
 
-    async fn add_cells(
+    pub(super) async fn add_cells(
         &mut self,
         sums: &mut Sums,
         bounds: &[DateTime<Utc>],
@@ -132,36 +171,33 @@ impl Asking<'_> {
         of: &Summaries,
     ) -> Result<(), Failure> {
         let question = self.question;
-        let written = cells(&**self.moment.snapshot, question.tenant, of.part, spans).await?;
+        let written = cells(
+            &**self.moment.snapshot,
+            question.tenant,
+            of.part.code,
+            spans,
+        )
+        .await?;
         let mut name = String::new();
         for (place, bytes) in written {
             let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
-            read(&bytes, |value, qualified, cell| {
+            summary::read(&bytes, |value, qualified, cell| {
                 self.rows_read += 1;
                 let of_dimension = |dimension: Dimension| {
                     debug_assert!(knows(of.part, dimension));
                     of.part.find(value, dimension).unwrap_or(qualified)
                 };
-                let passes = question
-                    .filter
-                    .as_ref()
-                    .is_none_or(|filter| filter.holds(&of_dimension));
-                if !passes || !of.counts(of_dimension) {
-                    return;
+                if of.counts(of_dimension) && question.names(&mut name, &of_dimension) {
+                    sums.at(&name, bucket).add_cell(cell);
                 }
-                name.clear();
-                for key in &question.keys {
-                    name.push_str(key.of(of_dimension(key.dimension)));
-                    name.push(NUL);
-                }
-                sums.at(&name, bucket).add_cell(cell);
-            })?;
+            })
+            .map_err(StorageError::from)?;
         }
         Ok(())
     }
 
     /// What is not summed up yet.
-    async fn add_facts(
+    pub(super) async fn add_facts(
         &mut self,
         sums: &mut Sums,
         bounds: &[DateTime<Utc>],
@@ -197,7 +233,7 @@ impl Asking<'_> {
                 let did = usize::try_from(row.did).expect("it is 0 or 1");
                 let users = &mut sums
                     .at(&name_of(&row.key), first + bucket_index(row.bucket))
-                    .users[did];
+                    .users()[did];
                 let numbers = row
                     .numbers
                     .into_iter()
@@ -212,12 +248,10 @@ impl Asking<'_> {
             let is_full = rows.len() > limit as usize;
             for row in rows {
                 self.rows_read += row.rows_read;
-                let sum = sums.at(&name_of(&row.key), first + bucket_index(row.bucket));
-                for (sum, text) in sum.numbers.iter_mut().zip(&row.quantities) {
-                    *sum += text
-                        .parse::<i128>()
-                        .expect("sums and counts are whole numbers");
-                }
+                let number =
+                    |text: &String| text.parse().expect("sums and counts are whole numbers");
+                sums.at(&name_of(&row.key), first + bucket_index(row.bucket))
+                    .add_numbers(row.quantities.iter().map(number));
             }
             is_full
         };
@@ -238,24 +272,39 @@ impl Asking<'_> {
         let mut seen = Users::default();
         if let Some(before) = &covered.before {
             let sums = self.sums(&before.bounds, &before.cover, of).await?;
-            for sum in sums.groups.into_values().flat_map(BTreeMap::into_values) {
-                seen.add(&sum.users[0]);
+            let sums = sums.groups.iter().flat_map(|group| &group.0);
+            for [users, _] in sums.filter_map(|(_, sum)| sum.users.as_deref()) {
+                seen.add(users);
             }
         }
         aliases.resolve(&mut seen);
         let there = self.sums(bounds, &covered.cover, of).await?;
         let mut newcomers = Sums::default();
-        let buckets = there.groups.into_values().next().unwrap_or_default();
-        for (bucket, sum) in buckets {
-            let [mut users, _] = sum.users;
-            aliases.resolve(&mut users);
+        for (bucket, mut sum) in there.groups.into_iter().flat_map(|group| group.0) {
+            let [users, _] = sum.users();
+            aliases.resolve(users);
             users.without(&seen);
-            seen.add(&users);
+            seen.add(users);
             if users.count() > 0 {
-                newcomers.at("", bucket).numbers[0] = users.count();
+                newcomers.at("", bucket).add_numbers([users.count()]);
             }
         }
         Ok(newcomers)
+    }
+}
+
+impl MetricsQuestion {
+    /// Whether something with these values counts; then its group's name is put into `name`.
+    pub(super) fn names<'a>(&self, name: &mut String, of: &impl Fn(Dimension) -> &'a str) -> bool {
+        let passes = self.filter.as_ref().is_none_or(|filter| filter.holds(of));
+        if passes {
+            name.clear();
+            for key in &self.keys {
+                name.push_str(key.of(of(key.dimension)));
+                name.push(NUL);
+            }
+        }
+        passes
     }
 }
 
@@ -271,18 +320,17 @@ fn name_of(key: &[String]) -> String {
         .collect()
 }
 
-/// Walks the cells of a part.
-pub(super) fn read(bytes: &[u8], visit: impl FnMut(&str, &str, Cell)) -> Result<(), StorageError> {
-    summary::read(bytes, visit).map_err(|damaged| StorageError::Bug(damaged.to_string()))
-}
-
 impl Sums {
-    fn at(&mut self, group: &str, bucket: usize) -> &mut Sum {
-        if !self.groups.contains_key(group) {
-            self.groups.insert(group.to_owned(), BTreeMap::new());
-        }
-        let buckets = self.groups.get_mut(group).expect("it was put in above");
-        buckets.entry(bucket).or_default()
+    pub(super) fn at(&mut self, group: &str, bucket: usize) -> &mut Sum {
+        let place = match self.places.get(group) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(group.to_owned(), self.groups.len());
+                self.groups.push(Buckets::default());
+                self.groups.len() - 1
+            }
+        };
+        self.groups[place].at(bucket)
     }
 
     /// Puts into a table what these groups came to: in each bucket, or in all together.
@@ -300,16 +348,15 @@ impl Sums {
             Groups::Except(keys) => (keys.iter().map(|key| name_of(key)).collect(), true),
         };
         let is_one = matches!(groups, Groups::Except(_));
-        let mut others: BTreeMap<usize, Sum> = BTreeMap::new();
-        for (name, buckets) in &self.groups {
+        let mut others = Buckets::default();
+        for (name, place) in &self.places {
             if named.contains(name) == except {
                 continue;
             }
-            let mut own = BTreeMap::new();
+            let mut own = Buckets::default();
             let sums = if is_one { &mut others } else { &mut own };
-            for (bucket, sum) in buckets {
-                let bucket = if in_buckets { *bucket } else { 0 };
-                sums.entry(bucket).or_default().add(sum);
+            for (bucket, sum) in &self.groups[*place].0 {
+                sums.at(if in_buckets { *bucket } else { 0 }).add(sum);
             }
             if !is_one {
                 put(table, &Group::Of(key_of(name)), subject, own, aliases);
@@ -325,21 +372,19 @@ fn key_of(name: &str) -> Vec<String> {
     name.into_iter().flatten().map(str::to_owned).collect()
 }
 
-fn put(
-    table: &mut Table,
-    group: &Group,
-    subject: Subject,
-    sums: BTreeMap<usize, Sum>,
-    aliases: &Aliases,
-) {
-    for (bucket, sum) in sums {
-        let [mut users, mut bought] = sum.users;
-        aliases.resolve(&mut users);
+fn put(table: &mut Table, group: &Group, subject: Subject, sums: Buckets, aliases: &Aliases) {
+    for (bucket, mut sum) in sums.0 {
         let numbers = match subject {
-            Subject::Users | Subject::Buyers => [users.count(), 0, 0, 0],
+            Subject::Users | Subject::Buyers => {
+                let [users, _] = sum.users();
+                aliases.resolve(users);
+                [users.count(), 0, 0, 0]
+            }
             Subject::Carts => {
-                aliases.resolve(&mut bought);
-                bought.keep(&users);
+                let [users, bought] = sum.users();
+                aliases.resolve(users);
+                aliases.resolve(bought);
+                bought.keep(users);
                 [users.count(), bought.count(), 0, 0]
             }
             _ => sum.numbers,

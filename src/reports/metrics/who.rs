@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
+use crate::domain::summary::visits::Who;
 use crate::domain::tenant::TenantId;
 use crate::storage::queries::summaries::{Alias, Known, aliases, known};
 use crate::storage::{Snapshot, StorageError};
@@ -23,17 +24,9 @@ pub(in crate::reports) struct WhoIsWho(Mutex<HashMap<TenantId, Arc<Aliases>>>);
 pub(super) struct Aliases {
     known: Known,
     aliased: RoaringBitmap,
-    canonical: HashMap<u32, Canonical>,
+    canonical: HashMap<u32, Who>,
     /// When each became somebody else's; for each change its numbers.
     changes: Vec<(i64, u32)>,
-}
-
-/// Who somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Canonical {
-    Number(u32),
-    /// Without a number.
-    Id(Uuid),
 }
 
 /// Users, each once.
@@ -100,11 +93,11 @@ impl Aliases {
         for alias in news {
             let own = number(alias.number);
             let canonical = match alias.canonical {
-                Some(canonical) => Canonical::Number(number(canonical)),
-                None => Canonical::Id(alias.canonical_id),
+                Some(canonical) => Who::Number(number(canonical)),
+                None => Who::Id(alias.canonical_id),
             };
             self.changes.push((alias.change, own));
-            if canonical == Canonical::Number(own) {
+            if canonical == Who::Number(own) {
                 self.aliased.remove(own);
                 self.canonical.remove(&own);
             } else {
@@ -123,14 +116,19 @@ impl Aliases {
         for number in &users.numbers & &self.aliased {
             users.numbers.remove(number);
             match self.canonical[&number] {
-                Canonical::Number(canonical) => {
+                Who::Number(canonical) => {
                     users.numbers.insert(canonical);
                 }
-                Canonical::Id(id) => {
+                Who::Id(id) => {
                     users.ids.insert(id);
                 }
             }
         }
+    }
+
+    /// Who a number is.
+    pub(super) fn who(&self, number: u32) -> Who {
+        *self.canonical.get(&number).unwrap_or(&Who::Number(number))
     }
 
     /// Who became somebody else's after a change, the last one first.

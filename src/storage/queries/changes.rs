@@ -8,13 +8,10 @@ use crate::domain::calendar::Hour;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
-/// By the index on the number: what is newer than a number is at its end.
-const SINCE: &str = "
-    SELECT tenant_id, hour, number FROM changed_hour WHERE number > $1 ORDER BY number LIMIT $2";
-
-/// The same, not further back than so many changes, beside where the database is. Its history is
-/// told by when the server was started and by which table it is: after a fail-over, a crash or a
-/// restored backup the numbers may begin again with others than were seen before.
+/// What changed after a number, but not further back than so many changes, by the index on the
+/// number: what is newer is at its end. Beside it where the database is: its history is told by when
+/// the server was started and by which table it is, for after a fail-over, a crash or a restored
+/// backup the numbers may begin again with others than were seen before.
 const LOOK: &str = "
     SELECT head.changes,
            extract(epoch FROM pg_postmaster_start_time())::text
@@ -60,32 +57,6 @@ pub async fn last(db: &impl ConnectionTrait) -> Result<i64, StorageError> {
         .await?;
     let row = row.ok_or_else(|| StorageError::Bug("the log has no head".to_owned()))?;
     Ok(row.try_get("", "changes")?)
-}
-
-/// Every hour that changed after a number, in the order of numbers, as many as `limit`.
-///
-/// # Errors
-/// When the database cannot be reached or takes too long.
-pub async fn since(
-    db: &impl ConnectionTrait,
-    number: i64,
-    limit: u32,
-) -> Result<Vec<Change>, StorageError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        tenant_id: i32,
-        hour: i32,
-        number: i64,
-    }
-    let values = [number.into(), i64::from(limit).into()];
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, SINCE, values);
-    let rows = Row::find_by_statement(statement).all(db).await?;
-    let change = |row: Row| Change {
-        tenant: TenantId(row.tenant_id),
-        hour: Hour(row.hour),
-        number: row.number,
-    };
-    Ok(rows.into_iter().map(change).collect())
 }
 
 /// The last change, and every hour that changed after a number and at most `back` changes ago, as

@@ -200,6 +200,44 @@ pub async fn members(
     Ok(Members::find_by_statement(statement).all(db).await?)
 }
 
+/// What a user did under a session id.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Visit {
+    /// Whose it is: their number, if they have one,
+    pub number: Option<i32>,
+    /// and their id.
+    pub who: Uuid,
+    /// Under which id.
+    pub session_id: String,
+    /// When the first of it was.
+    pub first: DateTime<Utc>,
+    /// Which event that was.
+    pub event_id: Uuid,
+    /// When the last was.
+    pub last: DateTime<Utc>,
+    /// How many events they are.
+    pub facts: i64,
+    /// Of the first: from which region.
+    pub region: String,
+    /// By which channel.
+    pub channel: String,
+    /// Of which campaign.
+    pub campaign: String,
+    /// On which page.
+    pub page: String,
+    /// With which device.
+    pub device: String,
+}
+
+/// The visits between the first and the last bound, read from the facts.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn visits(db: &impl ConnectionTrait, cut: &Cut<'_>) -> Result<Vec<Visit>, StorageError> {
+    let statement = users::visits(cut).limited(cut.limit);
+    Ok(Visit::find_by_statement(statement).all(db).await?)
+}
+
 /// Sums over the rows of a frame.
 fn sums(cut: &Cut<'_>, frame: Frame, quantities: &[&str]) -> Sql {
     let mut sql = Sql::default();

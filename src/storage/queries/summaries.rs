@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use crate::domain::calendar::{Hour, TimeRange};
-use crate::domain::summary::{Part, Span};
+use crate::domain::summary::Span;
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 
@@ -29,7 +29,8 @@ pub struct Summarised {
     pub bot_orders: i64,
 }
 
-const VALID: &str = "
+/// `$2` and `$3` are the ranges, `$4` the lengths.
+pub(in crate::storage) const VALID: &str = "
     SELECT span, start, finish, change, late_events, late_orders, bot_events, bot_orders
     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS asked (since, before)
     JOIN summarised AS known ON start >= since AND finish <= before
@@ -136,25 +137,20 @@ const CELLS: &str = "
     JOIN summary USING (span, start)
     WHERE tenant_id = $1 AND part = $2";
 
-/// The cells of a part, as they were written, with the place of their span in `of`; nothing where
-/// there are none.
+/// What a part was written as, by its number, with the place of its span in `of`; nothing where it is
+/// empty.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn cells(
     db: &impl ConnectionTrait,
     tenant: TenantId,
-    part: Part,
+    part: i16,
     of: &[Summarised],
 ) -> Result<Vec<(usize, Vec<u8>)>, StorageError> {
     let spans: Vec<i16> = of.iter().map(|one| one.span as i16).collect();
     let starts: Vec<DateTime<Utc>> = of.iter().map(|one| one.range.from).collect();
-    let values = [
-        tenant.0.into(),
-        part.code.into(),
-        spans.into(),
-        starts.into(),
-    ];
+    let values = [tenant.0.into(), part.into(), spans.into(), starts.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, CELLS, values);
     let rows = db.query_all_raw(statement).await?;
     let cells = |row: &sea_orm::QueryResult| {

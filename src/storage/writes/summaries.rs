@@ -1,4 +1,5 @@
-//! Sums up what is over: an hour from its facts, a day from its hours, a month from its days.
+//! Sums up what is over: an hour from its facts, a day from its hours, a month from its days. The
+//! sessions of a day are told by the visits of its hours ([`sessions`]).
 //!
 //! Each is one transaction on one snapshot, and says which change was the last in it. A transaction
 //! that changes an hour later marks it with a higher number, and what was summed up before does not
@@ -7,17 +8,19 @@
 //! One process works at a time ([`Turn`]): it alone gives users their numbers.
 
 mod facts;
+mod sessions;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, PgConnection};
 
 use super::Transaction;
 use crate::domain::calendar::{Hour, TimeRange, whole_days};
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
-use crate::domain::summary::{self, Cells, Part, Span};
+use crate::domain::summary::{self, Cells, Part, Span, visits};
 use crate::domain::tenant::TenantId;
+use crate::storage::queries::summaries::VALID;
 use crate::storage::{Db, StorageError};
 
 /// Whose turn it is: no two processes sum up at once. It ends when this is dropped.
@@ -112,29 +115,18 @@ pub async fn valid(
     valid_in(&mut connection, tenant, span, range).await
 }
 
-/// What is summed up between `$3` and `$4`, and no hour of which changed since.
-const VALID: &str = "
-    SELECT start, finish FROM summarised AS known
-    WHERE tenant_id = $1 AND span = $2 AND start >= $3 AND finish <= $4
-          AND NOT EXISTS (
-              SELECT FROM changed_hour AS its
-              WHERE its.tenant_id = $1
-                    AND its.hour >= floor(extract(epoch FROM known.start) / 3600)::integer
-                    AND its.hour < ceil(extract(epoch FROM known.finish) / 3600)::integer
-                    AND its.number > known.change)
-    ORDER BY start";
-
 async fn valid_in(
     connection: &mut PgConnection,
     tenant: TenantId,
     span: Span,
     range: TimeRange,
 ) -> Result<Vec<TimeRange>, StorageError> {
-    let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(VALID)
+    let sql = format!("SELECT start, finish FROM ({VALID}) AS valid");
+    let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(tenant.0)
-        .bind(span as i16)
-        .bind(range.from)
-        .bind(range.to)
+        .bind([range.from].as_slice())
+        .bind([range.to].as_slice())
+        .bind([span as i16].as_slice())
         .fetch_all(connection)
         .await?;
     let range = |(from, to)| TimeRange { from, to };
@@ -168,10 +160,12 @@ pub async fn sum_hour(db: &Db, owner: Owner, hour: TimeRange) -> Result<(), Stor
     let change = last_change(&mut transaction).await?;
     facts::number_users(&mut transaction, owner.tenant, hour).await?;
     let parts = facts::sum(&mut transaction, owner.tenant, hour).await?;
-    let written = parts
+    let visits = facts::visits(&mut transaction, owner.tenant, hour).await?;
+    let mut written: Vec<Written> = parts
         .iter()
-        .map(|(part, cells)| (*part, cells.write()))
+        .map(|(part, cells)| (part.code, cells.write()))
         .collect();
+    written.push((visits::CODE, visits.write(hour.from)));
     store(
         &mut transaction,
         owner.tenant,
@@ -219,13 +213,12 @@ pub async fn sum_longer(
     let mut written = Vec::new();
     for part in Part::all().filter(|part| part.subject != Subject::Sessions) {
         let cells = merged(&mut transaction, tenant, shorter, part, &starts).await?;
-        written.push((part, cells.write()));
+        written.push((part.code, cells.write()));
     }
-    // A session belongs to its day: hours have none, nor have months, for whom it would take but one
-    // id that turned out to be somebody else's.
+    // A session belongs to its day: months have none, for whom it would take but one id that turned
+    // out to be somebody else's.
     if span == Span::Day && whole_days(&[range.from, range.to], owner.zone).is_some() {
-        let parts = facts::sessions(&mut transaction, owner, range).await?;
-        written.extend(parts.into_iter().map(|(part, cells)| (part, cells.write())));
+        written.extend(sessions::sum(&mut transaction, tenant, of).await?);
     }
     store(&mut transaction, tenant, span, range, change, written).await?;
     transaction.commit().await?;
@@ -264,25 +257,26 @@ async fn merged(
     .await?;
     let mut cells = Cells::default();
     for bytes in written {
-        cells
-            .add(&bytes)
-            .map_err(|damaged| StorageError::Bug(damaged.to_string()))?;
+        cells.add(&bytes)?;
     }
     Ok(cells)
 }
 
-/// Puts a summary in the place of the one before. A part without cells is not kept.
+/// A part by its number, as bytes.
+type Written = (i16, Vec<u8>);
+
+/// Puts a summary in the place of the one before. A part that is empty is not kept.
 async fn store(
     transaction: &mut Transaction,
     tenant: TenantId,
     span: Span,
     range: TimeRange,
     change: i64,
-    parts: Vec<(Part, Vec<u8>)>,
+    parts: Vec<Written>,
 ) -> Result<(), StorageError> {
     let (kept, empty): (Vec<_>, Vec<_>) =
         parts.into_iter().partition(|(_, cells)| !cells.is_empty());
-    let empty: Vec<i16> = empty.iter().map(|(part, _)| part.code).collect();
+    let empty: Vec<i16> = empty.into_iter().map(|(code, _)| code).collect();
     sqlx::query(
         "DELETE FROM summary
          WHERE tenant_id = $1 AND span = $2 AND start = $3 AND part = ANY($4)",
@@ -293,10 +287,7 @@ async fn store(
     .bind(empty)
     .execute(&mut **transaction)
     .await?;
-    let (codes, cells): (Vec<i16>, Vec<Vec<u8>>) = kept
-        .into_iter()
-        .map(|(part, cells)| (part.code, cells))
-        .unzip();
+    let (codes, cells): (Vec<i16>, Vec<Vec<u8>>) = kept.into_iter().unzip();
     sqlx::query(
         "INSERT INTO summary (tenant_id, span, start, part, cells)
          SELECT $1, $2, $3, * FROM unnest($4::smallint[], $5::bytea[])
@@ -378,13 +369,12 @@ pub async fn in_doubt(
     let mut doubtful = Vec::new();
     for (from, to, change, cells) in days {
         let mut is_in_doubt = false;
-        let read = summary::read(&cells, |_, _, cell| {
+        summary::read(&cells, |_, _, cell| {
             is_in_doubt = changes.iter().any(|(at, number)| {
                 let number = u32::try_from(*number);
                 *at > change && number.is_ok_and(|number| cell.sets[0].contains(number))
             });
-        });
-        read.map_err(|damaged| StorageError::Bug(damaged.to_string()))?;
+        })?;
         if is_in_doubt {
             doubtful.push(TimeRange { from, to });
         }

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::frame::Frame;
+use super::frame::{DEVICE, Frame};
 use super::sql::Sql;
 use super::{Cut, Groups};
 use crate::domain::calendar::{day_of, whole_days};
@@ -278,6 +278,40 @@ pub(super) fn members(cut: &Cut<'_>, frame: Frame, carts: bool) -> Sql {
          GROUP BY bucket, did{columns}",
         keys = places(&keys).join(", "),
         columns = listed(places(&keys)),
+    ));
+    sql
+}
+
+/// What each user did under each session id, whoever they turned out to be, with the place of the
+/// first of it; of no groups.
+pub(super) fn visits(cut: &Cut<'_>) -> Sql {
+    let mut sql = Sql::default();
+    let (first, last) = (cut.bounds[0], cut.bounds[cut.bounds.len() - 1]);
+    let (from, to) = (sql.bind(first), sql.bind(last));
+    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
+    // By the key, whatever the planner thinks of how many there are.
+    sql.text(format!(
+        "SELECT (SELECT number FROM user_number
+                 WHERE tenant_id = {tenant} AND user_id = who) AS number,
+                who, session_id, timestamp AS first, event_id, last, facts,
+                coalesce(region, '') AS region, coalesce(channel, '') AS channel,
+                coalesce(campaign, '') AS campaign, coalesce(page_url, '') AS page,
+                {DEVICE} AS device
+         FROM (SELECT *, row_number() OVER its AS n,
+                      max(timestamp) OVER (PARTITION BY who, session_id) AS last,
+                      count(*) OVER (PARTITION BY who, session_id) AS facts
+               FROM (SELECT {WHO} AS who, session_id, timestamp, event_id, region, channel,
+                            campaign, page_url, user_agent_id
+                     FROM event AS fact
+                     LEFT JOIN user_alias ON user_alias.tenant_id = {tenant}
+                                          AND user_alias.user_id = fact.user_id
+                     WHERE fact.tenant_id = {tenant} AND timestamp >= {from} AND timestamp < {to}
+                           AND (NOT bot OR {bots}) AND session_id IS NOT NULL) AS fact
+               WINDOW its AS (PARTITION BY who, session_id ORDER BY timestamp, event_id)
+              ) AS visit
+         LEFT JOIN user_agent ON user_agent.tenant_id = {tenant}
+                              AND user_agent.user_agent_id = visit.user_agent_id
+         WHERE n = 1"
     ));
     sql
 }

@@ -47,6 +47,22 @@ const BREATH: Duration = Duration::from_millis(200);
 /// What is only looked at may take its time: nobody waits for it.
 const PATIENCE: &str = "SET LOCAL statement_timeout = '10min'";
 
+/// Whether any sums of these hours, which follow one another, are wrong: one look is much less than
+/// one for each.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn any_wrong(db: &Db, tenant: TenantId, hours: &[Hour]) -> Result<bool, StorageError> {
+    let (Some(first), Some(last)) = (hours.first(), hours.last()) else {
+        return Ok(false);
+    };
+    let piece = TimeRange {
+        from: first.begin(),
+        to: last.begin() + LENGTHS[0],
+    };
+    are_wrong(db, tenant, piece).await
+}
+
 /// Makes the sums of an hour anew where they are wrong; says how many rows were.
 ///
 /// # Errors

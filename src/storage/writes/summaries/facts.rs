@@ -1,4 +1,4 @@
-//! What the facts of an hour, and the sessions of a day, come to. What bots did is left out.
+//! What the facts of an hour come to, and the visits of a day's hours. What bots did is left out.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,10 +6,10 @@ use futures_util::TryStreamExt;
 use sea_orm::sqlx::{self, PgConnection, Row};
 use uuid::Uuid;
 
-use super::Owner;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::PURCHASE;
 use crate::domain::measure::{Dimension, Subject};
+use crate::domain::summary::visits::{self, SessionId, Visits, Who};
 use crate::domain::summary::{Cells, Part};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
@@ -18,7 +18,16 @@ use crate::storage::queries::metrics::DEVICE;
 /// The word of the type of events that put something into a cart.
 const ADD_TO_CART: &str = "add_to_cart";
 
-type Parts = BTreeMap<Part, Cells>;
+pub(super) type Parts = BTreeMap<Part, Cells>;
+
+/// A statement that knows what device each of the tenant's user agents (`$1`) is.
+fn with_devices(select: &str) -> String {
+    format!(
+        "WITH device AS MATERIALIZED (
+             SELECT user_agent_id, {DEVICE} AS device FROM user_agent WHERE tenant_id = $1
+         ) {select}"
+    )
+}
 
 /// Gives the users of an hour numbers, and those they turned out to be, where they have none.
 pub(super) async fn number_users(
@@ -83,7 +92,11 @@ struct Place<'a> {
 impl Place<'_> {
     /// What stands for a part's dimensions.
     fn value(&self, part: Part) -> String {
-        part.value(|dimension| match dimension {
+        part.value(|dimension| self.of(dimension))
+    }
+
+    fn of(&self, dimension: Dimension) -> &str {
+        match dimension {
             Dimension::EventType => self.event_type,
             Dimension::Category => self.category,
             Dimension::Product => self.product,
@@ -95,7 +108,7 @@ impl Place<'_> {
             Dimension::PageUrl => self.page,
             // That is not known when an hour is over.
             Dimension::UserCohort => "",
-        })
+        }
     }
 }
 
@@ -147,17 +160,14 @@ async fn sum_events(
     hour: TimeRange,
     parts: &mut Parts,
 ) -> Result<(), StorageError> {
-    let sql = format!(
-        "WITH device AS MATERIALIZED (
-             SELECT user_agent_id, {DEVICE} AS device FROM user_agent WHERE tenant_id = $1
-         )
-         SELECT number, event_type, coalesce(region, ''), coalesce(channel, ''),
+    let sql = with_devices(
+        "SELECT number, event_type, coalesce(region, ''), coalesce(channel, ''),
                 coalesce(campaign, ''), coalesce(device, ''), count(*), count(page_url)
          FROM (SELECT * FROM event
                WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot) AS fact
          JOIN user_number USING (tenant_id, user_id)
          LEFT JOIN device USING (user_agent_id)
-         GROUP BY 1, 2, 3, 4, 5, 6"
+         GROUP BY 1, 2, 3, 4, 5, 6",
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql));
     let query = query.bind(tenant.0).bind(hour.from).bind(hour.to);
@@ -224,30 +234,26 @@ async fn sum_lines(
     hour: TimeRange,
     parts: &mut Parts,
 ) -> Result<(), StorageError> {
-    let sql = format!(
-        "WITH device AS MATERIALIZED (
-             SELECT user_agent_id, {DEVICE} AS device FROM user_agent WHERE tenant_id = $1
-         ), line AS (
-             SELECT timestamp, event_id, user_id, currency, category, product_id, region, channel,
-                    quantity::bigint AS units, amount AS revenue, 0::bigint AS refunds, true AS sold
-             FROM purchase
-             WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot
-             UNION ALL
-             SELECT timestamp, event_id, user_id, currency, category, product_id, region, channel,
-                    0, 0, amount, false
-             FROM refund
-             WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot
-         )
-         SELECT number, event_id, line.currency, line.category, line.product_id,
+    let sql = with_devices(
+        "SELECT number, event_id, line.currency, line.category, line.product_id,
                 coalesce(line.region, ''), coalesce(line.channel, ''), coalesce(campaign, ''),
                 coalesce(device, ''), units, revenue, refunds, sold
-         FROM line
+         FROM (SELECT timestamp, event_id, user_id, currency, category, product_id, region, channel,
+                      quantity::bigint AS units, amount AS revenue, 0::bigint AS refunds,
+                      true AS sold
+               FROM purchase
+               WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot
+               UNION ALL
+               SELECT timestamp, event_id, user_id, currency, category, product_id, region, channel,
+                      0, 0, amount, false
+               FROM refund
+               WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot) AS line
          JOIN (SELECT timestamp, event_id, campaign, user_agent_id FROM event
                WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3) AS its
               USING (timestamp, event_id)
          JOIN user_number ON user_number.tenant_id = $1 AND user_number.user_id = line.user_id
          LEFT JOIN device USING (user_agent_id)
-         ORDER BY event_id"
+         ORDER BY event_id",
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql));
     let query = query.bind(tenant.0).bind(hour.from).bind(hour.to);
@@ -292,62 +298,49 @@ async fn sum_lines(
     Ok(())
 }
 
-/// The sessions of a day. A session is what one user did under one session id on it; it is of the
-/// place of its first event.
-pub(super) async fn sessions(
+/// What each user did under each session id in an hour.
+pub(super) async fn visits(
     connection: &mut PgConnection,
-    owner: Owner,
-    day: TimeRange,
-) -> Result<Parts, StorageError> {
-    let mut parts: Parts = Part::of(Subject::Sessions)
-        .map(|part| (part, Cells::default()))
-        .collect();
-    let sql = format!(
-        "WITH device AS MATERIALIZED (
-             SELECT user_agent_id, {DEVICE} AS device FROM user_agent WHERE tenant_id = $1
-         ), fact AS (
-             SELECT coalesce(canonical_id, event.user_id) AS who, session_id, timestamp,
-                    ARRAY[coalesce(region, ''), coalesce(channel, ''), coalesce(campaign, ''),
-                          coalesce(device, ''), coalesce(page_url, '')] AS place,
-                    row_number() OVER (PARTITION BY coalesce(canonical_id, event.user_id), session_id
-                                       ORDER BY timestamp, event_id) AS n
-             FROM event
-             LEFT JOIN user_alias ON user_alias.tenant_id = $1
-                                  AND user_alias.user_id = event.user_id
-             LEFT JOIN device USING (user_agent_id)
-             WHERE event.tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot
-                   AND session_id IS NOT NULL
-         )
-         SELECT place, count(*), count(*) FILTER (WHERE facts = 1), sum(time)::bigint
-         FROM (SELECT max(place) FILTER (WHERE n = 1) AS place, count(*) AS facts,
-                      (extract(epoch FROM max(timestamp) - min(timestamp)) * 1000000)::bigint
-                          AS time
-               FROM fact GROUP BY who, session_id) AS session
-         GROUP BY 1"
+    tenant: TenantId,
+    hour: TimeRange,
+) -> Result<Visits, StorageError> {
+    let sql = with_devices(
+        "SELECT number, session_id, timestamp, event_id, last, facts,
+                coalesce(region, ''), coalesce(channel, ''), coalesce(campaign, ''),
+                coalesce(device, ''), coalesce(page_url, '')
+         FROM (SELECT *, row_number() OVER its AS n,
+                      max(timestamp) OVER (PARTITION BY user_id, session_id) AS last,
+                      count(*) OVER (PARTITION BY user_id, session_id) AS facts
+               FROM event
+               WHERE tenant_id = $1 AND timestamp >= $2 AND timestamp < $3 AND NOT bot
+                     AND session_id IS NOT NULL
+               WINDOW its AS (PARTITION BY user_id, session_id ORDER BY timestamp, event_id)
+              ) AS visit
+         JOIN user_number USING (tenant_id, user_id)
+         LEFT JOIN device USING (user_agent_id)
+         WHERE n = 1",
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql));
-    let query = query.bind(owner.tenant.0).bind(day.from).bind(day.to);
+    let query = query.bind(tenant.0).bind(hour.from).bind(hour.to);
     let mut rows = query.fetch(connection);
+    let mut visits = Visits::default();
     while let Some(row) = rows.try_next().await? {
-        let place: Vec<String> = row.try_get(0)?;
-        let [region, channel, campaign, device, page] = place.as_slice() else {
-            return Err(StorageError::Bug("a place has five parts".to_owned()));
-        };
         let place = Place {
-            region,
-            channel,
-            campaign,
-            device,
-            page,
+            region: row.try_get(6)?,
+            channel: row.try_get(7)?,
+            campaign: row.try_get(8)?,
+            device: row.try_get(9)?,
+            page: row.try_get(10)?,
             ..NOWHERE
         };
-        let numbers: [i64; 3] = [row.try_get(1)?, row.try_get(2)?, row.try_get(3)?];
-        for (part, cells) in of(&mut parts, Subject::Sessions) {
-            let sums = &mut cells.cell(&place.value(part), "").numbers;
-            for (sum, more) in sums.iter_mut().zip(numbers) {
-                *sum += i128::from(more);
-            }
-        }
+        let facts: i64 = row.try_get(5)?;
+        visits.add(
+            Who::Number(number(&row)?),
+            SessionId::of(row.try_get(1)?),
+            (row.try_get(2)?, row.try_get(3)?),
+            (row.try_get(4)?, facts.unsigned_abs()),
+            &visits::place(|dimension| place.of(dimension)),
+        );
     }
-    Ok(parts)
+    Ok(visits)
 }

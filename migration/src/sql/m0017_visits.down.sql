@@ -1,0 +1,2 @@
+-- What was summed up has parts that nobody knows then.
+TRUNCATE summarised, summary;
