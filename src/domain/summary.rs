@@ -7,6 +7,8 @@ mod bytes;
 mod cells;
 pub mod visits;
 
+use std::collections::BTreeSet;
+
 use super::measure::{Dimension, Subject};
 
 pub use bytes::Damaged;
@@ -44,9 +46,9 @@ use Dimension::{
     Campaign, Category, Channel, Currency, Device, EventType, PageUrl, Product, Region,
 };
 
-/// The parts: those with fewer cells first. Their places are their numbers, so a new one goes to the
-/// end; one that goes leaves its place.
-const PARTS: [(Subject, &[Dimension]); 27] = [
+/// The parts. Their places are their numbers, so a new one goes to the end; one that goes leaves its
+/// place.
+const PARTS: [(Subject, &[Dimension]); 31] = [
     (Subject::Lines, &[]),
     (Subject::Lines, &[Device]),
     (Subject::Lines, &[Region, Channel]),
@@ -74,12 +76,24 @@ const PARTS: [(Subject, &[Dimension]); 27] = [
     (Subject::Carts, &[Campaign]),
     (Subject::Sessions, &[Region, Channel, Device, Campaign]),
     (Subject::Sessions, &[PageUrl]),
+    (Subject::Users, &[Region]),
+    (Subject::Users, &[Channel]),
+    (Subject::Users, &[Device]),
+    (Subject::Carts, &[]),
 ];
 
 impl Part {
     /// The parts of a subject.
     pub fn of(subject: Subject) -> impl Iterator<Item = Self> {
         Self::all().filter(move |part| part.subject == subject)
+    }
+
+    /// The part of a subject with the fewest dimensions that has all of these.
+    #[must_use]
+    pub fn knowing(subject: Subject, dimensions: &BTreeSet<Dimension>) -> Option<Self> {
+        let knows = |part: &Self| dimensions.iter().all(|one| part.dimensions.contains(one));
+        let parts = Self::of(subject).filter(knows);
+        parts.min_by_key(|part| part.dimensions.len())
     }
 
     /// All parts.
@@ -107,8 +121,7 @@ impl Part {
 
     /// The value of a cell, of what it has of each dimension.
     pub fn value<'a>(self, of: impl Fn(Dimension) -> &'a str) -> String {
-        let values: Vec<&str> = self.dimensions.iter().map(|one| of(*one)).collect();
-        values.join(APART)
+        joined(self.dimensions, of)
     }
 
     /// What a cell with this value has of a dimension; nothing of one that the part does not know.
@@ -119,9 +132,21 @@ impl Part {
 }
 
 /// What parts the values of several dimensions: no stored text has it.
-const APART: &str = "\0";
+const APART: char = '\0';
 /// What is added to a part's number where it is kept by hours.
 const BY_HOUR: i16 = 64;
+
+/// The value that stands for several dimensions.
+fn joined<'a>(dimensions: &[Dimension], of: impl Fn(Dimension) -> &'a str) -> String {
+    let mut value = String::new();
+    for (n, dimension) in dimensions.iter().enumerate() {
+        if n > 0 {
+            value.push(APART);
+        }
+        value.push_str(of(*dimension));
+    }
+    value
+}
 
 /// What a value that stands for several dimensions has of one of them.
 fn find<'a>(dimensions: &[Dimension], value: &'a str, dimension: Dimension) -> Option<&'a str> {

@@ -3,6 +3,7 @@
 //! They are registered with a recorder of their own, not a global one, so that several servers in
 //! one process (the tests) do not mix their numbers.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
@@ -10,16 +11,15 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$label:literal = $value:literal])?,)+) => {
-        /// Handles to every metric.
-        #[derive(Clone)]
+        /// Every metric.
         #[allow(missing_debug_implementations, reason = "handles have nothing to show")]
-        pub struct Metrics {
+        pub struct Handles {
             $($(#[doc = $help])+ pub $field: $kind,)+
-            recorder: Arc<PrometheusRecorder>,
+            recorder: PrometheusRecorder,
         }
 
-        impl Metrics {
-            fn register(recorder: Arc<PrometheusRecorder>) -> Self {
+        impl Handles {
+            fn register(recorder: PrometheusRecorder) -> Self {
                 let metadata = Metadata::new("tidewater", Level::INFO, None);
                 Self {
                     $($field: {
@@ -38,6 +38,19 @@ macro_rules! metrics {
     (@register Counter $recorder:ident, $key:expr, $metadata:expr) => { $recorder.register_counter($key, $metadata) };
     (@register Gauge $recorder:ident, $key:expr, $metadata:expr) => { $recorder.register_gauge($key, $metadata) };
     (@register Histogram $recorder:ident, $key:expr, $metadata:expr) => { $recorder.register_histogram($key, $metadata) };
+}
+
+/// Handles to every metric, which all that hold it share.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "handles have nothing to show")]
+pub struct Metrics(Arc<Handles>);
+
+impl Deref for Metrics {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
 }
 
 metrics! {
@@ -178,7 +191,7 @@ impl Default for Metrics {
             })
             .expect("the buckets are not empty")
             .build_recorder();
-        Self::register(Arc::new(recorder))
+        Self(Arc::new(Handles::register(recorder)))
     }
 }
 

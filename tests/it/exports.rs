@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::records::tenants::key;
 use crate::rest::exports::{fill_events, lines, table};
-use crate::rest::{MARCH, fill};
+use crate::rest::{LISTS, MARCH, fill};
 use crate::support::{Order, TestApp, TestDb, answer};
 
 const CREATE: &str = "mutation($input: ExportInput!) { createExport(input: $input) {
@@ -83,14 +83,7 @@ async fn text(app: &TestApp, input: Value) -> String {
 async fn every_list_is_written_whole_in_both_formats() {
     let app = TestApp::start().await;
     fill(&app).await;
-    for list in [
-        "events",
-        "pageviews",
-        "users",
-        "purchases",
-        "refunds",
-        "products",
-    ] {
+    for list in LISTS {
         let what = list.to_uppercase();
         let mut rows = lines(&app, &format!("/v1/{list}?format=ndjson")).await;
         rows.pop();

@@ -15,6 +15,16 @@ mod refusals;
 mod reports;
 mod top;
 
+/// Every list that can be exported.
+pub const LISTS: [&str; 6] = [
+    "events",
+    "pageviews",
+    "users",
+    "purchases",
+    "refunds",
+    "products",
+];
+
 /// March 2026.
 pub const MARCH: &str = "from=2026-03-01T00:00:00Z&to=2026-04-01T00:00:00Z";
 

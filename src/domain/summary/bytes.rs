@@ -1,5 +1,8 @@
 //! Numbers and texts as bytes: LEB128, and lengths before what they are of.
 
+/// A number of so many bytes fits into 64 bits.
+const SHORT: usize = 9;
+
 /// Bytes that are no summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a summary is damaged")]
@@ -23,6 +26,15 @@ pub(super) fn write_number(bytes: &mut Vec<u8>, mut number: u128) {
 }
 
 pub(super) fn read_number(bytes: &mut &[u8]) -> Result<u128, Damaged> {
+    // Nearly all are short.
+    let mut short = 0;
+    for (place, byte) in bytes.iter().take(SHORT).enumerate() {
+        short |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            *bytes = &bytes[place + 1..];
+            return Ok(short.into());
+        }
+    }
     let mut number = 0;
     for shift in (0..128).step_by(7) {
         let byte = take(bytes, 1)?[0];

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3DefaultBuilder, xxh3_64};
 
 use super::bytes::{Damaged, read_length, read_number, read_text, take, write_number, write_text};
-use super::{APART, find};
+use super::{find, joined};
 use crate::domain::measure::Dimension;
 
 /// Under which number an hour keeps its visits.
@@ -81,7 +81,7 @@ impl Visit {
 
 /// The text that stands for a place.
 pub fn place<'a>(of: impl Fn(Dimension) -> &'a str) -> String {
-    DIMENSIONS.map(of).join(APART)
+    joined(&DIMENSIONS, of)
 }
 
 /// Visits of one hour or of a whole day: then they are its sessions.

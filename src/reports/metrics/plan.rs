@@ -114,8 +114,7 @@ pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<
     if let Some(qualifier) = qualifier(of) {
         mentioned.remove(&qualifier);
     }
-    let knows = |part: &Part| mentioned.iter().all(|one| part.dimensions.contains(one));
-    let part = Part::of(of).find(knows)?;
+    let part = Part::knowing(of, &mentioned)?;
     let grain = grain(&mentioned.into_iter().collect::<Vec<_>>());
     let orders = subject == Subject::Lines
         && question.quantities().any(|one| one == Quantity::Orders)

@@ -14,6 +14,7 @@ use super::series::Table;
 use super::who::{Aliases, Users};
 use super::{Asking, Failure, Group, MAX_GROUPS, MetricsQuestion, bucket_index};
 use crate::domain::calendar::TimeRange;
+use crate::domain::condition::Condition;
 use crate::domain::measure::{Dimension, Subject};
 use crate::domain::summary::{self, Cell, NUMBERS, Part, SETS};
 use crate::storage::StorageError;
@@ -179,16 +180,34 @@ impl Asking<'_> {
         )
         .await?;
         let mut name = String::new();
+        let by_value = !question.mentions(summary::qualifier(of.part.subject));
         for (place, bytes) in written {
             let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
+            // The group of the value before, if it counts: cells of one value follow one another.
+            let mut last: Option<(String, Option<usize>)> = None;
             summary::read(&bytes, |value, qualified, cell| {
                 self.rows_read += 1;
                 let of_dimension = |dimension: Dimension| {
                     debug_assert!(knows(of.part, dimension));
                     of.part.find(value, dimension).unwrap_or(qualified)
                 };
-                if of.counts(of_dimension) && question.names(&mut name, &of_dimension) {
-                    sums.at(&name, bucket).add_cell(cell);
+                if !of.counts(of_dimension) {
+                    return;
+                }
+                let group = match &last {
+                    Some((known, group)) if by_value && known == value => *group,
+                    _ => {
+                        let counts = question.names(&mut name, &of_dimension);
+                        let group = counts.then(|| sums.place(&name));
+                        let known = last.get_or_insert_default();
+                        known.0.clear();
+                        known.0.push_str(value);
+                        known.1 = group;
+                        group
+                    }
+                };
+                if let Some(group) = group {
+                    sums.groups[group].at(bucket).add_cell(cell);
                 }
             })
             .map_err(StorageError::from)?;
@@ -294,6 +313,14 @@ impl Asking<'_> {
 }
 
 impl MetricsQuestion {
+    /// Whether groups or filter go by a dimension.
+    fn mentions(&self, dimension: Option<Dimension>) -> bool {
+        let of_filter = self.filter.as_ref().map(Condition::dimensions);
+        let of_keys = self.keys.iter().map(|key| key.dimension);
+        let mut all = of_keys.chain(of_filter.into_iter().flatten());
+        all.any(|one| Some(one) == dimension)
+    }
+
     /// Whether something with these values counts; then its group's name is put into `name`.
     pub(super) fn names<'a>(&self, name: &mut String, of: &impl Fn(Dimension) -> &'a str) -> bool {
         let passes = self.filter.as_ref().is_none_or(|filter| filter.holds(of));
@@ -322,15 +349,17 @@ fn name_of(key: &[String]) -> String {
 
 impl Sums {
     pub(super) fn at(&mut self, group: &str, bucket: usize) -> &mut Sum {
-        let place = match self.places.get(group) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(group.to_owned(), self.groups.len());
-                self.groups.push(Buckets::default());
-                self.groups.len() - 1
-            }
-        };
+        let place = self.place(group);
         self.groups[place].at(bucket)
+    }
+
+    fn place(&mut self, group: &str) -> usize {
+        if let Some(place) = self.places.get(group) {
+            return *place;
+        }
+        self.places.insert(group.to_owned(), self.groups.len());
+        self.groups.push(Buckets::default());
+        self.groups.len() - 1
     }
 
     /// Puts into a table what these groups came to: in each bucket, or in all together.

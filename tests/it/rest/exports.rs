@@ -6,7 +6,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{fill, get, json_of};
+use super::{LISTS, fill, get, json_of};
 use crate::support::{Order, TestApp};
 
 /// The lines of a stream of JSON.
@@ -42,14 +42,7 @@ pub async fn table(app: &TestApp, path: &str) -> (Vec<String>, Vec<Vec<String>>)
 async fn a_stream_is_the_whole_list_in_every_format() {
     let app = TestApp::start().await;
     fill(&app).await;
-    for list in [
-        "events",
-        "pageviews",
-        "users",
-        "purchases",
-        "refunds",
-        "products",
-    ] {
+    for list in LISTS {
         let records = json_of(&app, &format!("/v1/{list}?limit=500")).await["data"].take();
         let records = records.as_array().unwrap();
         let mut streamed = lines(&app, &format!("/v1/{list}?format=ndjson")).await;
