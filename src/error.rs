@@ -83,6 +83,7 @@ codes! {
     InvalidTimezone "invalid_timezone" 400 "The time zone is not an IANA name such as Europe/Berlin.";
     TooManyBuckets "too_many_buckets" 400 "The answer would have too many buckets. Choose a coarser granularity or a shorter range.";
     InvalidCursor "invalid_cursor" 400 "The cursor was not made by this connection.";
+    InvalidId "invalid_id" 400 "The id was not made by this server.";
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
     InvalidMetrics "invalid_metrics" 400 "The question of metrics asks for too much, or for what cannot be.";

@@ -1,9 +1,9 @@
 //! The GraphQL face: types, queries, mutations and subscriptions over the reports.
 //!
 //! A resolver reads the context, checks the scope, calls one report and wraps the answer. It may
-//! import reports, cache, ingest, realtime and access; `async_graphql` stays in here and in the HTTP
-//! files that mount it. The next field: its types in `types/`, its resolver in `query/`,
-//! `mutation/` or `subscription/`; then `make schema` and read the difference.
+//! import reports, cache, ingest, realtime and access; `async_graphql` stays in here. The next field:
+//! its types in `types/`, its resolver in `query/`, `mutation/` or `subscription/`; then `make schema`
+//! and read the difference.
 
 mod asked;
 pub mod context;
@@ -50,6 +50,7 @@ fn builder(rules: &Rules) -> Builder {
     .limit_depth(limits::DEPTH)
     .limit_complexity(limits::COMPLEXITY)
     .limit_directives(limits::DIRECTIVES);
+    let builder = types::connection::described(builder);
     if rules.suggestions {
         builder
     } else {

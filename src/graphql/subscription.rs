@@ -56,6 +56,7 @@ impl Watch {
 #[derive(Default)]
 pub struct Subscription;
 
+/// What can be watched.
 #[Subscription]
 #[allow(clippy::unused_async, reason = "the macro wants it")]
 impl Subscription {
@@ -83,7 +84,7 @@ impl Subscription {
     async fn live_sales(
         &self,
         ctx: &Context<'_>,
-        window: LiveWindow,
+        #[graphql(desc = "How much time, ending now.")] window: LiveWindow,
     ) -> Result<impl Stream<Item = LiveSales> + use<>> {
         let identity = ctx.identity(Scope::Read)?;
         let key = LiveKey {

@@ -30,7 +30,7 @@ use super::tls::Tls;
 const CONNECTIONS: usize = 8_192;
 /// How long the head of a request may take to arrive, the wait for the next on the same connection
 /// included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How large the head of a request may be, its address included,
 const HEAD_BYTES: usize = 32 * 1024;
 /// and how many headers it may have.
