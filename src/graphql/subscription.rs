@@ -65,7 +65,7 @@ impl Subscription {
     async fn export_progress(
         &self,
         ctx: &Context<'_>,
-        id: Uuid,
+        #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<impl Stream<Item = Result<Export>> + use<>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let first = ctx.reports().export(tenant, id).await?;

@@ -89,18 +89,19 @@ async fn serve(mut socket: WebSocket, state: State, speaks: bool) {
     } else {
         Some(End::unacceptable())
     };
-    let Some(End(code, reason)) = end else { return };
-    // A close frame holds 123 bytes of reason.
-    let reason = &reason[..reason.floor_char_boundary(123)];
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
     let farewell = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            // A connection that is dropped with something unread would lose what was sent last.
-            while let Some(Ok(_)) = socket.recv().await {}
+        if let Some(End(code, reason)) = end {
+            // A close frame holds 123 bytes of reason.
+            let reason = &reason[..reason.floor_char_boundary(123)];
+            let frame = CloseFrame {
+                code,
+                reason: reason.into(),
+            };
+            let _ = socket.send(Message::Close(Some(frame))).await;
         }
+        // Until both have said goodbye: a connection that is dropped with something unread, or
+        // unsent, would lose what was said last.
+        while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = tokio::time::timeout(LINGER, farewell).await;
 }

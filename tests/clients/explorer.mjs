@@ -82,7 +82,9 @@ const until = async (what, expression) => {
 const RESULT = `document.querySelector('.graphiql-response .CodeMirror')?.CodeMirror?.getValue() ?? ''`;
 const type = (query) =>
   evaluate(`document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.setValue(${JSON.stringify(query)})`);
-const run = () => evaluate(`document.querySelector('.graphiql-execute-button').click()`);
+// The page looks a moment after a change which operations there are.
+const pause = (time) => new Promise((done) => setTimeout(done, time));
+const run = () => pause(1_000).then(() => evaluate(`document.querySelector('.graphiql-execute-button').click()`));
 
 try {
   const { targetId } = await send('Target.createTarget', { url: 'about:blank' });

@@ -91,10 +91,10 @@ impl User {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Event>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {

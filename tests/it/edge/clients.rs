@@ -16,6 +16,7 @@ async fn run(script: &str) -> Option<Value> {
     };
     let app = TestApp::start().await;
     let mut command = Command::new("node");
+    command.env("CHROMIUM", chromium().unwrap_or_default());
     command.arg(script).current_dir(folder);
     command
         .env("TIDEWATER_URL", &app.url)

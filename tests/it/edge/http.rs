@@ -254,7 +254,7 @@ async fn production_tells_nothing_that_it_was_not_asked_to() {
             "{query}"
         );
     }
-    let misspelt = json!({"query": "{ purchase { nodes { __typename } } }"});
+    let misspelt = json!({"query": "{ purchasess { nodes { __typename } } }"});
     let body = ask(&app, JSON, &misspelt).await.text().await.unwrap();
     assert!(
         body.contains("invalid_query") && !body.contains("Did you mean"),

@@ -11,7 +11,8 @@ use tidewater::storage::Db;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -217,6 +218,18 @@ async fn an_id_is_free_again_once_its_operation_is_over() {
         hear(&mut socket).await.unwrap()["payload"]["data"]["__typename"],
         "Mutation"
     );
+}
+
+#[tokio::test]
+async fn a_client_that_says_goodbye_is_told_goodbye() {
+    let app = TestApp::start().await;
+    let mut socket = welcomed(&app).await;
+    let frame = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "enough".into(),
+    };
+    socket.send(Message::Close(Some(frame))).await.unwrap();
+    assert_eq!(hear(&mut socket).await.unwrap_err().0, 1000);
 }
 
 #[tokio::test]
