@@ -14,8 +14,8 @@ use crate::access::{Access, keys};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{AccessConfig, Config, IngestConfig, Secret};
-use crate::graphql::{self, Loaders};
-use crate::http::{self, Bodies, Exports, Files, Readiness, Sockets};
+use crate::graphql::{self, Loaders, Manifest, ManifestError, Rules};
+use crate::http::{self, Bodies, Exports, Files, Operations, Readiness, Sockets, Tls, TlsError};
 use crate::ingest::log::stream::StreamError;
 use crate::ingest::{Ingest, canary};
 use crate::jobs;
@@ -67,6 +67,12 @@ pub enum StartError {
     /// The Redis that is to keep events.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The certificate.
+    #[error("TIDEWATER_TLS_CERT and TIDEWATER_TLS_KEY: {0}")]
+    Tls(#[from] TlsError),
+    /// The persisted documents.
+    #[error("TIDEWATER_PERSISTED_DOCUMENTS: {0}")]
+    Documents(#[from] ManifestError),
     /// An address to listen on.
     #[error("cannot listen on {address} ({error}); choose another address with {variable}")]
     Listen {
@@ -92,6 +98,7 @@ pub struct App {
     services: Services,
     state: http::State,
     api: Option<TcpListener>,
+    tls: Option<Tls>,
     operations: TcpListener,
     /// Ends what works behind the requests.
     stop: CancellationToken,
@@ -111,6 +118,10 @@ impl App {
         if config.access.bootstrap_key().is_some_and(weak) {
             tracing::warn!("TIDEWATER_BOOTSTRAP_KEY is short: whoever guesses it is admin");
         }
+        let tls = config.http.tls().map(|(cert, key)| Tls::read(cert, key));
+        let tls = tls.transpose()?;
+        let documents = config.graphql.manifest().map(|path| Manifest::read(path));
+        let rules = Rules::new(&config.graphql, documents.transpose()?.unwrap_or_default());
         let operations = listen(config.http.metrics_listen, "TIDEWATER_METRICS_LISTEN").await?;
         let api = match role {
             Role::Worker => None,
@@ -143,13 +154,18 @@ impl App {
             stop.clone(),
         );
         let state = http::State {
-            schema: graphql::schema(reports.clone(), ingest.clone(), live),
+            schema: graphql::schema(reports.clone(), ingest.clone(), live, &rules),
             loaders: Loaders(reports.clone()),
+            rules,
+            status_codes: config.graphql.status,
+            strict_get: config.graphql.is_production(),
+            graphiql: config.graphql.graphiql(),
             reports: reports.clone(),
             ingest: ingest.clone(),
             access: Access::new(db.clone()),
             readiness: Readiness::new(reports),
             sockets: Sockets::default(),
+            operations: Operations::default(),
             bodies: Bodies::default(),
             exports: Exports::default(),
             metrics: metrics.clone(),
@@ -161,6 +177,7 @@ impl App {
             services,
             state,
             api,
+            tls,
             operations,
             stop,
         })
@@ -190,6 +207,7 @@ impl App {
             mut services,
             state,
             api,
+            tls,
             operations,
             stop,
         } = self;
@@ -215,15 +233,19 @@ impl App {
         let background = tokio::spawn(stop.clone().run_until_cancelled_owned(Box::pin(preparing)));
         let operations_router = http::operations_router(state.clone());
         let operations = tokio::spawn(stop.clone().run_until_cancelled_owned(async {
-            http::serve(operations, operations_router, std::future::pending()).await;
+            http::serve(operations, None, operations_router, std::future::pending()).await;
         }));
         if let Some(listener) = api {
             if let Ok(address) = listener.local_addr() {
-                tracing::info!("listening on http://{address}");
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                tracing::info!("listening on {scheme}://{address}");
             }
             let (sockets, exports) = (state.sockets.clone(), state.exports.clone());
             let stopped = token.clone().cancelled_owned();
-            let serving = http::serve(listener, http::router(state), stopped);
+            if let Some(tls) = tls.clone() {
+                tokio::spawn(stop.clone().run_until_cancelled_owned(renew(tls)));
+            }
+            let serving = http::serve(listener, tls, http::router(state), stopped);
             let too_late = async {
                 token.cancelled().await;
                 exports.close();
@@ -244,6 +266,21 @@ impl App {
         let _ = tokio::join!(background, operations);
         Box::pin(services.close()).await;
         home.close().await;
+    }
+}
+
+/// Reads the certificate again at each HUP.
+async fn renew(tls: Tls) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::warn!("no HUP can be heard: the certificate is read again at a restart alone");
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        match tls.reload() {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => tracing::warn!(%error, "the certificate stays as it was"),
+        }
     }
 }
 

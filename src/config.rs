@@ -8,6 +8,7 @@
 mod access;
 mod cache;
 mod database;
+mod graphql;
 mod http;
 mod ingest;
 mod logs;
@@ -20,6 +21,7 @@ use clap::Args;
 pub use access::AccessConfig;
 pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
+pub use graphql::{Environment, GraphqlConfig, StatusCodes};
 pub use http::HttpConfig;
 pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
 pub use logs::LogConfig;
@@ -36,6 +38,9 @@ pub struct Config {
     /// Where the server listens.
     #[command(flatten)]
     pub http: HttpConfig,
+    /// What may be asked of the GraphQL server.
+    #[command(flatten)]
+    pub graphql: GraphqlConfig,
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessConfig,

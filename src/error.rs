@@ -50,6 +50,7 @@ codes! {
     BodyTooLarge "body_too_large" 413 "The body is too large. Split it.";
     NotFound "not_found" 404 "There is nothing at this address.";
     MethodNotAllowed "method_not_allowed" 405 "This address does not answer that method.";
+    UriTooLong "uri_too_long" 414 "The address has more than 16 384 bytes. Send the query with POST.";
     NotAcceptable "not_acceptable" 406 "The answer cannot be given in a format that `Accept` names. Ask for application/json, text/csv or application/x-ndjson.";
     RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
     InvalidParameter "invalid_parameter" 400 "A parameter of the address is not known or has a value that it cannot have.";
@@ -82,6 +83,7 @@ codes! {
     InvalidTimezone "invalid_timezone" 400 "The time zone is not an IANA name such as Europe/Berlin.";
     TooManyBuckets "too_many_buckets" 400 "The answer would have too many buckets. Choose a coarser granularity or a shorter range.";
     InvalidCursor "invalid_cursor" 400 "The cursor was not made by this connection.";
+    InvalidId "invalid_id" 400 "The id was not made by this server.";
     InvalidPage "invalid_page" 400 "Ask for `first` or `last`, from 1 to 100, not both.";
     InvalidFilter "invalid_filter" 400 "The filter holds a value that cannot be.";
     InvalidMetrics "invalid_metrics" 400 "The question of metrics asks for too much, or for what cannot be.";
@@ -97,7 +99,18 @@ codes! {
     InvalidExport "invalid_export" 400 "The export asks for what cannot be.";
     UnsatisfiableRange "unsatisfiable_range" 416 "The file has no such bytes.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
-    QueryTooComplex "query_too_complex" 400 "The query is nested too deep or asks for too much at once. Ask for less.";
+    InvalidVariables "invalid_variables" 400 "The variables do not fit what the operation declares.";
+    UnknownOperation "unknown_operation" 422 "The operation to run cannot be told: the document has several, or none of that name.";
+    DocumentTooLarge "document_too_large" 422 "The document has too many bytes or tokens. Send values as variables, or ask for less.";
+    TooManyValues "too_many_values" 422 "The JSON of the request holds more than 250 000 values. Send less at once.";
+    QueryTooDeep "query_too_deep" 422 "The query is nested too deep. Ask for less.";
+    QueryTooComplex "query_too_complex" 422 "The query asks for too much at once. Ask for less.";
+    TooManyAliases "too_many_aliases" 422 "The operation has more than 50 aliases. Ask for less at once.";
+    TooManyDirectives "too_many_directives" 422 "The operation has more than 5 directives at one place, or more than 50.";
+    TooManyRootFields "too_many_root_fields" 422 "The operation has more than 50 fields at its root. Ask for less at once.";
+    IntrospectionDisabled "introspection_disabled" 403 "This server does not tell its schema. Read schema.graphql instead.";
+    DocumentNotAllowed "document_not_allowed" 403 "This server runs only the documents of its list. Send the id of one as `documentId`.";
+    TooManyOperations "too_many_operations" 429 "There are as many operations open as there can be. Complete one first.";
     QueryTooExpensive "query_too_expensive" 400 "The question would go through more rows than one may. Narrow its range, tell fewer dimensions apart, or ask for no properties.";
     QueryTimeout "query_timeout" 504 "The question took too long. Shorten the range or ask for less.";
     PersistedQueryNotFound "PERSISTED_QUERY_NOT_FOUND" 404 "No document of this hash is kept. Send it again together with its text.";

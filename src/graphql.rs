@@ -1,19 +1,23 @@
 //! The GraphQL face: types, queries, mutations and subscriptions over the reports.
 //!
 //! A resolver reads the context, checks the scope, calls one report and wraps the answer. It may
-//! import reports, cache, ingest, realtime and access; `async_graphql` stays in here and in the HTTP
-//! files that mount it. The next field: its types in `types/`, its resolver in `query/`,
-//! `mutation/` or `subscription/`; then `make schema` and read the difference.
+//! import reports, cache, ingest, realtime and access; `async_graphql` stays in here. The next field:
+//! its types in `types/`, its resolver in `query/`, `mutation/` or `subscription/`; then `make schema`
+//! and read the difference.
 
+mod asked;
 pub mod context;
 mod cost;
+mod document;
 mod errors;
 mod execute;
 mod limits;
 mod loaders;
 mod mutation;
+mod persisted;
 mod query;
 mod respond;
+mod rules;
 mod scalars;
 mod subscription;
 mod types;
@@ -24,10 +28,12 @@ use crate::ingest::Ingest;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 
-pub use errors::code_of;
-pub use execute::SocketExecutor;
+pub use asked::{Address, Asked, read_address, read_message};
+pub use async_graphql::Request;
 pub use loaders::Loaders;
-pub use respond::{Responded, Way, respond};
+pub use persisted::{Manifest, ManifestError};
+pub use respond::{Answering, Outcome, Responded, Told, Way, respond, watch};
+pub use rules::Rules;
 
 /// The schema with its resolvers.
 pub type Schema =
@@ -35,22 +41,28 @@ pub type Schema =
 
 type Builder = SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
 
-fn builder() -> Builder {
-    Schema::build(
+fn builder(rules: &Rules) -> Builder {
+    let builder = Schema::build(
         query::Query::default(),
         mutation::Mutation::default(),
         subscription::Subscription,
     )
     .limit_depth(limits::DEPTH)
     .limit_complexity(limits::COMPLEXITY)
-    .limit_directives(limits::DIRECTIVES)
+    .limit_directives(limits::DIRECTIVES);
+    let builder = types::connection::described(builder);
+    if rules.suggestions {
+        builder
+    } else {
+        builder.disable_suggestions()
+    }
 }
 
 /// The schema over these services.
 #[must_use]
-pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub) -> Schema {
-    let scales = cost::Scales::of(builder());
-    builder()
+pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub, rules: &Rules) -> Schema {
+    let scales = cost::Scales::of(builder(rules));
+    builder(rules)
         .data(reports)
         .data(ingest)
         .data(live)
@@ -61,5 +73,5 @@ pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub) -> Schema {
 /// The schema in its definition language.
 #[must_use]
 pub fn sdl() -> String {
-    builder().finish().sdl()
+    builder(&Rules::default()).finish().sdl()
 }

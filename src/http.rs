@@ -4,30 +4,34 @@
 //! types. The
 //! next route: a file with its handler, a line in [`router`]; what can be asked is in `rest`.
 
+mod accept;
 mod assets;
 mod batch;
 mod body;
 mod cached;
 mod etag;
+mod events;
 mod graphiql;
 mod graphql;
 mod health;
 mod identity;
 mod middleware;
 pub mod openapi;
+mod operations;
 mod problem;
 mod receipts;
 mod reference;
 mod rest;
+mod serve;
 mod socket;
 mod stream;
+mod tls;
 mod turns;
 
 use axum::Router;
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
@@ -36,8 +40,9 @@ use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
+use crate::config::StatusCodes;
 use crate::error::{Code, Problem};
-use crate::graphql::{Loaders, Schema};
+use crate::graphql::{Answering, Loaders, Rules, Schema};
 use crate::ingest::Ingest;
 use crate::ingest::parse::KINDS;
 use crate::reports::Reports;
@@ -45,9 +50,12 @@ use crate::telemetry::metrics::Metrics;
 
 pub use body::Bodies;
 pub use health::Readiness;
+pub use operations::Operations;
 pub use rest::export::Exports;
 pub use rest::files::Files;
+pub use serve::serve;
 pub use socket::Sockets;
+pub use tls::{Tls, TlsError};
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -57,6 +65,14 @@ pub struct State {
     pub schema: Schema,
     /// Makes each request's loaders.
     pub loaders: Loaders,
+    /// What may be asked of it.
+    pub rules: Rules,
+    /// How what it refuses is answered.
+    pub status_codes: StatusCodes,
+    /// Whether queries by GET are answered to those alone who ask for JSON.
+    pub strict_get: bool,
+    /// Whether the explorer is there.
+    pub graphiql: bool,
     /// Answers questions.
     pub reports: Reports,
     /// Takes events.
@@ -67,12 +83,25 @@ pub struct State {
     pub readiness: Readiness,
     /// Knows the sockets that are open.
     pub sockets: Sockets,
+    /// Counts the operations that are open.
+    pub operations: Operations,
     /// Bounds the bodies that are held.
     pub bodies: Bodies,
     /// Bounds the lists that are sent whole.
     pub exports: Exports,
     /// Counts.
     pub metrics: Metrics,
+}
+
+impl State {
+    /// Who answers requests.
+    fn answering(&self) -> Answering<'_> {
+        Answering {
+            schema: &self.schema,
+            loaders: &self.loaders,
+            rules: &self.rules,
+        }
+    }
 }
 
 /// The API.
@@ -92,6 +121,11 @@ pub fn router(state: State) -> Router {
         .route("/v1/events", post(stream::take))
         .layer(prepared.clone())
         .layer(unpacked.clone());
+    let home = if state.graphiql {
+        "/graphiql"
+    } else {
+        "/reference"
+    };
     let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
     Router::new()
         .route("/graphql", post(graphql::answer).get(graphql::get))
@@ -102,25 +136,52 @@ pub fn router(state: State) -> Router {
         .layer(axum::middleware::from_fn(middleware::time_out))
         .layer(unpacked)
         .merge(uploads)
-        .route("/graphiql", get(graphiql::page))
-        .route("/graphiql/{file}", get(graphiql::asset))
+        .merge(explorer(state.graphiql))
         .route("/openapi.json", get(openapi::answer))
         .route("/reference", get(reference::page))
         .route("/reference/{file}", get(reference::asset))
-        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
+        .route("/", get(move || async move { Redirect::temporary(home) }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)))
         .layer(axum::middleware::map_response(etag::weaken_packed))
+        .layer(axum::middleware::from_fn(middleware::bound))
         .layer(cors)
         .layer(CatchPanicLayer::custom(problem::of_panic))
+        .layer(axum::middleware::map_response(middleware::harden))
         .layer(measured)
         // What fails says why itself.
-        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_failure(()),
+        )
+        .layer(axum::middleware::from_fn(middleware::identify))
         // Probes are not clients: they are neither counted nor logged.
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state)
+}
+
+/// What the log says of a request: not its address, which may hold what is nobody's business.
+fn span(request: &axum::http::Request<axum::body::Body>) -> tracing::Span {
+    let id = request.headers().get(middleware::REQUEST_ID);
+    tracing::debug_span!(
+        "request",
+        method = %request.method(),
+        path = request.uri().path(),
+        id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
+    )
+}
+
+/// The explorer, if it is to be there.
+fn explorer(there: bool) -> Router<State> {
+    if !there {
+        return Router::new();
+    }
+    Router::new()
+        .route("/graphiql", get(graphiql::page))
+        .route("/graphiql/{file}", get(graphiql::asset))
 }
 
 /// A packer would hold back the answers to an upload.
@@ -150,16 +211,4 @@ pub fn operations_router(state: State) -> Router {
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state)
-}
-
-/// Serves until `stop` is ready and the requests that are under way are answered.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the listener failed");
-    }
 }

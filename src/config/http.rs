@@ -1,6 +1,7 @@
 //! Where the server listens.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -27,4 +28,24 @@ pub struct HttpConfig {
         default_value = "127.0.0.1:9464"
     )]
     pub metrics_listen: SocketAddr,
+
+    /// The certificate chain of the API, in PEM; with it the API speaks TLS. Read again at a HUP.
+    /// Unset: plain HTTP, for a proxy in front or for the machine itself.
+    #[arg(global = true, long, env = "TIDEWATER_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of TIDEWATER_TLS_CERT, in PEM.
+    #[arg(global = true, long, env = "TIDEWATER_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl HttpConfig {
+    /// The certificate chain and its key, if either is set; a path that is set to nothing is none.
+    #[must_use]
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        let cert = self.tls_cert.as_deref().unwrap_or(Path::new(""));
+        let key = self.tls_key.as_deref().unwrap_or(Path::new(""));
+        let set = [cert, key].iter().any(|path| !path.as_os_str().is_empty());
+        set.then_some((cert, key))
+    }
 }

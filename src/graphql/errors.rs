@@ -19,9 +19,20 @@ impl From<Problem> for Error {
     }
 }
 
+/// A problem as the error of a whole request.
+pub(super) fn of_problem(problem: &Problem) -> ServerError {
+    let Error {
+        message,
+        extensions,
+        ..
+    } = problem.clone().into();
+    let mut error = ServerError::new(message, None);
+    error.extensions = extensions;
+    error
+}
+
 /// The code of an error in an answer.
-#[must_use]
-pub fn code_of(error: &ServerError) -> Option<Code> {
+pub(super) fn code_of(error: &ServerError) -> Option<Code> {
     match error.extensions.as_ref()?.get("code")? {
         Value::String(name) => Code::from_name(name),
         _ => None,
@@ -34,16 +45,17 @@ pub(super) fn ensure_code(error: &mut ServerError) {
     if code_of(error).is_some() {
         return;
     }
-    let too_much = error.message == "Query is too complex."
-        || error.message == "Query is nested too deep."
+    let too_deep = error.message == "Query is nested too deep."
         || error.message.starts_with("The recursion depth")
         || error.message.ends_with("stack limit reached");
-    let code = if too_much {
+    let code = if error.message == "Query is too complex." {
         Code::QueryTooComplex
+    } else if too_deep {
+        Code::QueryTooDeep
     } else {
         Code::InvalidQuery
     };
-    if too_much {
+    if code != Code::InvalidQuery {
         code.sentence().clone_into(&mut error.message);
     }
     let extensions = error.extensions.get_or_insert_default();

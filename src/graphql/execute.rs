@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use async_graphql::{Data, Executor, Request, Response};
+use async_graphql::{Request, Response};
 use futures_util::future::{BoxFuture, poll_fn};
 use futures_util::stream::{BoxStream, FuturesUnordered};
 use futures_util::{StreamExt, task::AtomicWaker};
@@ -16,7 +16,6 @@ use super::cost::Cost;
 use super::{Loaders, Schema, errors};
 use crate::access::Identity;
 use crate::cache::Collected;
-use crate::reports::Reports;
 
 type Load = BoxFuture<'static, ()>;
 
@@ -81,31 +80,21 @@ fn with_codes(mut response: Response) -> Response {
     response
 }
 
-/// Runs what comes over a socket, whose data was made when it was opened.
-#[derive(Clone)]
-#[allow(missing_debug_implementations, reason = "a schema has nothing to show")]
-pub struct SocketExecutor(pub Schema);
-
-impl Executor for SocketExecutor {
-    async fn execute(&self, request: Request) -> Response {
-        with_codes(self.0.execute(request).await)
+/// Runs one request of `identity` that may have many responses, each as it comes. What is watched goes
+/// on for as long as it likes, and is not collected.
+pub(super) fn execute_stream(
+    schema: &Schema,
+    loaders: &Loaders,
+    identity: Arc<Identity>,
+    mut request: Request,
+) -> BoxStream<'static, Response> {
+    let collected = Arc::default();
+    let cost = Cost::of(schema, &mut request, &collected);
+    request.data = loaders.data_for(identity, tokio::spawn);
+    if cost.is_told() {
+        request.data.insert(loaders.0.collecting(&collected));
     }
-
-    fn execute_stream(
-        &self,
-        mut request: Request,
-        session_data: Option<Arc<Data>>,
-    ) -> BoxStream<'static, Response> {
-        let collected = Arc::default();
-        let cost = Cost::of(&self.0, &mut request, &collected);
-        // What is watched goes on for as long as it likes, and is not collected.
-        if cost.is_told()
-            && let Some(reports) = self.0.data::<Reports>()
-        {
-            request.data.insert(reports.collecting(&collected));
-        }
-        let responses = Executor::execute_stream(&self.0, request, session_data);
-        let told = move |response| cost.tell(with_codes(response));
-        responses.map(told).boxed()
-    }
+    let responses = schema.execute_stream(request);
+    let told = move |response| cost.tell(with_codes(response));
+    responses.map(told).boxed()
 }

@@ -36,7 +36,7 @@ impl ShopMutations {
     async fn ingest_events(
         &self,
         ctx: &Context<'_>,
-        events: Vec<EventInput>,
+        #[graphql(desc = "At most 2,500.")] events: Vec<EventInput>,
     ) -> Result<IngestPayload> {
         let sender = ctx.identity(Scope::Ingest)?.sender();
         if events.len() > MAX_EVENTS {
@@ -53,7 +53,7 @@ impl ShopMutations {
     async fn put_products(
         &self,
         ctx: &Context<'_>,
-        products: Vec<ProductInput>,
+        #[graphql(desc = "At most 500.")] products: Vec<ProductInput>,
     ) -> Result<PutProductsPayload> {
         let identity = ctx.identity(Scope::Ingest)?;
         let drafts = products.into_iter().map(Into::into).collect();
@@ -70,7 +70,7 @@ impl ShopMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The whole text, as in `userAgents`.")] user_agent: String,
-        bot: bool,
+        #[graphql(desc = "Whether it is one.")] bot: bool,
         #[graphql(desc = "Of the stored events to change; all if absent.")] range: Option<
             TimeRangeInput,
         >,

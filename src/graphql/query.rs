@@ -4,6 +4,7 @@ mod exports;
 mod filters;
 mod intake;
 mod metrics;
+mod nodes;
 mod records;
 mod sales;
 mod top;
@@ -14,6 +15,7 @@ use async_graphql::MergedObject;
 /// What can be asked.
 #[derive(MergedObject, Default)]
 pub struct Query(
+    nodes::NodeQueries,
     records::RecordQueries,
     sales::SalesQueries,
     traffic::TrafficQueries,

@@ -1,29 +1,49 @@
-//! From a request to a response: documents by their hash, responses that are kept, or the request
-//! is run.
+//! From a request to a response: documents by their ids, responses that are kept, bounds, or the
+//! request is run.
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{Request, ServerError, Value};
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request, Response, ServerError, Value};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, once};
+use serde::Serialize;
 
-use super::execute::execute;
-use super::{Loaders, Schema};
+use super::document::{shape, text};
+use super::errors::{code_of, ensure_code, of_problem};
+use super::execute::{execute, execute_stream};
+use super::{Loaders, Rules, Schema, limits, persisted};
 use crate::access::Identity;
 use crate::cache::{Collected, Key, Served};
 use crate::error::{Code, Problem};
 
-/// What clients of persisted documents look for in the message.
-const NOT_FOUND: &str = "PersistedQueryNotFound";
-
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// With an address that must change nothing.
+    /// With an address that must change nothing, and for one answer.
     Get,
-    /// With a body.
+    /// With a body, and for one answer.
     Post,
+    /// With an address that must change nothing, and for as many answers as there are.
+    Watch,
+    /// Over a socket, or with a body, for as many answers as there are.
+    Talk,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Data, and nothing else.
+    Whole,
+    /// Data, which may be null, and errors of fields.
+    Partial,
+    /// No data: the document cannot be parsed.
+    Unparsed,
+    /// No data: the request cannot run.
+    Refused(Code),
+    /// No data: the server could not do its work.
+    Failed(Code),
 }
 
 /// A response.
@@ -31,10 +51,31 @@ pub enum Way {
 pub struct Responded {
     /// As JSON.
     pub body: Bytes,
-    /// What is in it of errors.
-    pub errors: Vec<ServerError>,
+    /// What is in it.
+    pub outcome: Outcome,
     /// Where its answers were found, if it is made of such as may be kept.
     pub served: Option<Served>,
+}
+
+/// One of the responses of an operation.
+#[derive(Debug)]
+pub struct Told {
+    /// As JSON.
+    pub body: String,
+    /// Its errors alone, if they are all there is.
+    pub errors: Option<String>,
+}
+
+/// Who answers.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "a schema has nothing to show")]
+pub struct Answering<'a> {
+    /// With these resolvers.
+    pub schema: &'a Schema,
+    /// Over these services.
+    pub loaders: &'a Loaders,
+    /// By these rules.
+    pub rules: &'a Rules,
 }
 
 /// Responds to a request of `identity`.
@@ -43,16 +84,20 @@ pub struct Responded {
 /// and currency, and what. So that what was refused once is refused again.
 ///
 /// # Errors
-/// What cannot be run: a document that is not known, or what may not come this way.
+/// What is not even taken: a document that is not known, or what may not come this way.
 pub async fn respond(
-    schema: &Schema,
-    loaders: &Loaders,
+    answering: Answering<'_>,
     identity: Arc<Identity>,
     mut request: Request,
     way: Way,
 ) -> Result<Responded, Problem> {
+    let Answering {
+        schema,
+        loaders,
+        rules,
+    } = answering;
     let cache = loaders.0.cache();
-    find_document(loaders, &identity, &mut request).await?;
+    persisted::find(rules, loaders, &identity, &mut request).await?;
     let asked = (
         &*identity,
         &request.query,
@@ -63,86 +108,177 @@ pub async fn respond(
     if let Some((body, served)) = cache.response(key).await {
         return Ok(Responded {
             body,
-            errors: Vec::new(),
+            outcome: Outcome::Whole,
             served: Some(served),
         });
     }
-    if way == Way::Get {
-        require_query(&mut request)?;
+    if let Err(refused) = check(rules, &mut request, way)? {
+        return Ok(refused);
     }
     let collected = Arc::new(Collected::default());
-    let response = execute(schema, loaders, identity, request, &collected).await;
-    let body = serde_json::to_vec(&response).expect("an answer serialises");
-    let body = Bytes::from(body);
+    let executing = execute(schema, loaders, identity, request, &collected);
+    let response = tokio::time::timeout(limits::EXECUTION, executing).await;
+    let response = response.map_err(|_| Problem::new(Code::QueryTimeout))?;
     let may_keep = !response.cache_control.public && response.cache_control.max_age > 0;
     let served = collected.served().filter(|_| may_keep);
-    if may_keep && response.errors.is_empty() {
-        cache.keep_response(key, &body, &collected);
-    }
-    Ok(Responded {
-        body,
-        errors: response.errors,
+    let responded = Responded {
         served,
-    })
+        ..Responded::of(response)
+    };
+    if may_keep && responded.outcome == Outcome::Whole {
+        cache.keep_response(key, &responded.body, &collected);
+    }
+    Ok(responded)
 }
 
-/// Automatic persisted queries: a hash stands for a document that was sent with it once.
-async fn find_document(
-    loaders: &Loaders,
-    identity: &Identity,
-    request: &mut Request,
-) -> Result<(), Problem> {
-    let Some(Value::Object(persisted)) = request.extensions.get("persistedQuery") else {
-        return Ok(());
+/// Begins an operation of `identity` that may have many responses. What is refused is told by the
+/// first, and is the last.
+pub async fn watch(
+    answering: Answering<'_>,
+    identity: Arc<Identity>,
+    mut request: Request,
+    way: Way,
+) -> BoxStream<'static, Told> {
+    let Answering {
+        schema,
+        loaders,
+        rules,
+    } = answering;
+    let ready = persisted::find(rules, loaders, &identity, &mut request).await;
+    let ready = ready.and_then(|()| check(rules, &mut request, way));
+    let refused = match ready {
+        Ok(Ok(())) => {
+            let responses = execute_stream(schema, loaders, identity, request);
+            return responses.map(Told::of).boxed();
+        }
+        Ok(Err(responded)) => Told {
+            errors: Some(errors_of(&responded.body)),
+            body: String::from_utf8_lossy(&responded.body).into_owned(),
+        },
+        Err(problem) => Told::of(Response::from_errors(vec![of_problem(&problem)])),
     };
-    let malformed = |detail: &str| Problem::with(Code::MalformedRequest, detail);
-    let is_first = |version: &Value| matches!(version, Value::Number(n) if n.as_i64() == Some(1));
-    if !persisted.get("version").is_some_and(is_first) {
-        return Err(malformed("`persistedQuery.version` is 1."));
+    once(async { refused }).boxed()
+}
+
+/// The errors alone of a response that has nothing else.
+fn errors_of(body: &[u8]) -> String {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    body["errors"].to_string()
+}
+
+/// Passes a request that the schema may be given: its document within its bounds, its operation known,
+/// and such that it may come this way. The inner error is one of the document, which is told as a
+/// response.
+fn check(rules: &Rules, request: &mut Request, way: Way) -> Result<Result<(), Responded>, Problem> {
+    let refuse = |error: ServerError| Ok(Err(Responded::of(Response::from_errors(vec![error]))));
+    let tell = |problem: &Problem| refuse(of_problem(problem));
+    if let Err(problem) = text::check(&request.query) {
+        return tell(&problem);
     }
-    let hash = match persisted.get("sha256Hash") {
-        Some(Value::String(hash)) if hash.len() == 64 => hash.to_ascii_lowercase(),
-        _ => {
-            let detail = "`persistedQuery.sha256Hash` is the SHA-256 of the document: 64 hexadecimal digits.";
-            return Err(malformed(detail));
+    let (name, variables) = (request.operation_name.clone(), request.variables.clone());
+    let document = match request.parsed_query() {
+        Ok(document) => document,
+        Err(error) => {
+            let responded = Responded::of(Response::from_errors(vec![error]));
+            return Ok(Err(Responded {
+                outcome: Outcome::Unparsed,
+                ..responded
+            }));
         }
     };
-    let key = Key::of(identity.tenant, "document", &hash);
-    let cache = loaders.0.cache();
-    if request.query.is_empty() {
-        let document = cache.document(key).await;
-        let unknown = || Problem::with(Code::PersistedQueryNotFound, NOT_FOUND);
-        request.query = document.ok_or_else(unknown)?.to_string();
-        return Ok(());
+    let shaped = shape::check(document, rules.introspection);
+    let operation = shaped.and_then(|()| shape::operation(document, name.as_deref()));
+    let operation = match operation {
+        Ok(operation) => operation,
+        Err(problem) => return tell(&problem),
+    };
+    require_way(operation.ty, way)?;
+    if let Err(problem) = shape::check_variables(operation, &variables) {
+        return tell(&problem);
     }
-    let digest = format!("{:x}", Sha256::digest(request.query.as_bytes()));
-    if digest != hash {
-        return Err(malformed(
-            "`persistedQuery.sha256Hash` is not the SHA-256 of `query`.",
-        ));
-    }
-    cache.keep_document(key, &request.query).await;
-    Ok(())
+    Ok(Ok(()))
 }
 
-/// Refuses what is no query. What cannot be parsed fails later, in words of its own.
-fn require_query(request: &mut Request) -> Result<(), Problem> {
-    let name = request.operation_name.clone();
-    let Ok(document) = request.parsed_query() else {
-        return Ok(());
+/// Refuses what may not come this way.
+fn require_way(kind: OperationType, way: Way) -> Result<(), Problem> {
+    let detail = match (way, kind) {
+        (Way::Talk, _)
+        | (Way::Get | Way::Post | Way::Watch, OperationType::Query)
+        | (Way::Post, OperationType::Mutation)
+        | (Way::Watch, OperationType::Subscription) => return Ok(()),
+        (Way::Post, OperationType::Subscription) => {
+            let detail = "A subscription has many answers: ask for text/event-stream, or over a WebSocket (graphql-transport-ws).";
+            return Err(Problem::with(Code::NotAcceptable, detail));
+        }
+        _ => {
+            "GET asks queries alone: send mutations with POST, and subscriptions over a WebSocket (graphql-transport-ws) or for text/event-stream."
+        }
     };
-    let is_query = match (&document.operations, &name) {
-        (DocumentOperations::Single(only), _) => only.node.ty == OperationType::Query,
-        (DocumentOperations::Multiple(all), Some(name)) => all
-            .get(name.as_str())
-            .is_none_or(|operation| operation.node.ty == OperationType::Query),
-        (DocumentOperations::Multiple(all), None) => all
-            .values()
-            .all(|operation| operation.node.ty == OperationType::Query),
-    };
-    if is_query {
-        return Ok(());
-    }
-    let detail = "GET asks queries alone: send mutations with POST, and subscriptions over a WebSocket (graphql-transport-ws).";
     Err(Problem::with(Code::MethodNotAllowed, detail))
+}
+
+/// A response as clients read it.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    extensions: &'a std::collections::BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
+}
+
+/// What became of a request with this response.
+fn outcome(response: &Response) -> Outcome {
+    let errors = &response.errors;
+    let Some(first) = errors.first() else {
+        return Outcome::Whole;
+    };
+    if response.data != Value::Null {
+        return Outcome::Partial;
+    }
+    let failed = errors.iter().filter_map(code_of);
+    if let Some(code) = failed.into_iter().find(|code| code.status() >= 500) {
+        return Outcome::Failed(code);
+    }
+    if errors.iter().any(|error| !error.path.is_empty()) {
+        return Outcome::Partial;
+    }
+    Outcome::Refused(code_of(first).unwrap_or(Code::InvalidQuery))
+}
+
+/// The JSON of a response, which has no data where nothing was run or the server failed.
+fn json(response: &Response, outcome: Outcome) -> Vec<u8> {
+    let has_data = matches!(outcome, Outcome::Whole | Outcome::Partial);
+    let body = Body {
+        data: has_data.then_some(&response.data),
+        extensions: &response.extensions,
+        errors: &response.errors[..response.errors.len().min(limits::ERRORS)],
+    };
+    serde_json::to_vec(&body).expect("an answer serialises")
+}
+
+impl Responded {
+    fn of(mut response: Response) -> Self {
+        response.errors.iter_mut().for_each(ensure_code);
+        let outcome = outcome(&response);
+        Self {
+            body: json(&response, outcome).into(),
+            outcome,
+            served: None,
+        }
+    }
+}
+
+impl Told {
+    fn of(mut response: Response) -> Self {
+        response.errors.iter_mut().for_each(ensure_code);
+        let outcome = outcome(&response);
+        let errors = matches!(outcome, Outcome::Refused(_)).then(|| {
+            let errors = &response.errors[..response.errors.len().min(limits::ERRORS)];
+            serde_json::to_string(errors).expect("errors serialise")
+        });
+        let body = String::from_utf8(json(&response, outcome)).expect("JSON is UTF-8");
+        Self { body, errors }
+    }
 }

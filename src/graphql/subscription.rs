@@ -56,6 +56,7 @@ impl Watch {
 #[derive(Default)]
 pub struct Subscription;
 
+/// What can be watched.
 #[Subscription]
 #[allow(clippy::unused_async, reason = "the macro wants it")]
 impl Subscription {
@@ -64,7 +65,7 @@ impl Subscription {
     async fn export_progress(
         &self,
         ctx: &Context<'_>,
-        id: Uuid,
+        #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<impl Stream<Item = Result<Export>> + use<>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let first = ctx.reports().export(tenant, id).await?;
@@ -83,7 +84,7 @@ impl Subscription {
     async fn live_sales(
         &self,
         ctx: &Context<'_>,
-        window: LiveWindow,
+        #[graphql(desc = "How much time, ending now.")] window: LiveWindow,
     ) -> Result<impl Stream<Item = LiveSales> + use<>> {
         let identity = ctx.identity(Scope::Read)?;
         let key = LiveKey {

@@ -10,6 +10,7 @@ pub(super) mod live;
 pub(super) mod metrics;
 pub(super) mod metrics_filter;
 pub(super) mod metrics_input;
+pub(super) mod node;
 pub(super) mod pageview;
 pub(super) mod product;
 pub(super) mod provenance;

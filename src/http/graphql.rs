@@ -1,62 +1,65 @@
-//! `POST /graphql`, and `GET /graphql` for queries; a `GET` that wants to be a WebSocket becomes one.
+//! `POST /graphql`, and `GET /graphql` for queries; a `GET` that wants to be a WebSocket becomes one,
+//! and who asks for `text/event-stream` is sent [events](super::events).
+//!
+//! Answers keep to the draft of GraphQL over HTTP. In `application/graphql-response+json` the status
+//! tells what happened; in `application/json` whatever could be read as a request answers 200.
 
 use std::sync::Arc;
 
-use async_graphql::{Request, ServerError};
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State as Extract};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use bytes::Bytes;
 use serde_json::json;
 
-use super::cached;
+use super::accept::{self, Kind};
 use super::etag::{self, Tag};
 use super::identity::Authenticated;
 use super::problem::{retry_after, status};
-use super::{State, socket};
+use super::{State, cached, events, socket};
 use crate::access::Identity;
+use crate::config::StatusCodes;
 use crate::error::{Code, Problem};
-use crate::graphql::{Responded, Way, code_of, respond};
+use crate::graphql::{Address, Asked, Outcome, Request, Responded, Way, read_address, respond};
 
-const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
+/// An answer that has some of its data, and errors: the status that the draft gives it.
+const PARTIAL: u16 = 294;
 
-/// Answers one request, always with a GraphQL body. A query that ran answers 200, unless the server
-/// could not do its work; one that was refused answers its code's status.
+/// Answers a body.
 pub(super) async fn answer(
     Extract(state): Extract<State>,
     identity: Result<Authenticated, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let kind = media_type(&headers);
-    let request = async {
+    let Some(kind) = accept::kind(&headers) else {
+        return refusal(&state, &not_acceptable(), Kind::Json);
+    };
+    let asked = async {
         let Authenticated(identity) = identity?;
+        require_json(&headers)?;
         let body = state.bodies.read(&headers, body).await?;
-        let request: Request = serde_json::from_slice(&body).map_err(|error| {
-            Problem::with(
-                Code::MalformedRequest,
-                format!("The body is not a GraphQL request: {error}."),
-            )
-        })?;
-        Ok((identity, request, body.into_room()))
+        let asked = Asked::read(&body, state.rules.batch)?;
+        Ok((identity, asked, body.into_room()))
     };
-    let (identity, request, _room) = match request.await {
+    let (identity, asked, _room) = match asked.await {
         Ok(ready) => ready,
-        Err(problem) => return refusal(&problem, kind),
+        Err(problem) => return refusal(&state, &problem, kind),
     };
-    let responded = match run(&state, identity, request, Way::Post).await {
-        Ok(responded) => responded,
-        Err(problem) => return refusal_of_run(&problem, kind),
-    };
-    let body = responded.body.clone();
-    let mut answer = ([(CONTENT_TYPE, kind)], body).into_response();
-    tell(&mut answer, &responded, kind);
-    answer
+    match asked {
+        Asked::One(request) if kind == Kind::EventStream => {
+            events::answer(&state, &headers, identity, request, Way::Talk).await
+        }
+        Asked::One(request) => match run(&state, identity, request, Way::Post).await {
+            Ok(responded) => told(&state, &responded, kind),
+            Err(problem) => refusal_of_run(&state, &problem, kind),
+        },
+        Asked::Batch(requests) => batch(&state, &identity, requests).await,
+    }
 }
 
 /// Answers one query of an address, or opens a socket.
@@ -70,26 +73,38 @@ pub(super) async fn get(
     if let Ok(upgrade) = upgrade {
         return socket::upgrade(state, upgrade);
     }
-    let kind = media_type(&headers);
+    let kind = accept::kind(&headers);
+    let Some(kind) = kind.filter(|_| !state.strict_get || accept::names_json(&headers)) else {
+        return refusal(&state, &not_acceptable(), Kind::Json);
+    };
     let request = || Ok((identity?.0, request_of(&uri)?));
     let (identity, request) = match request() {
         Ok(ready) => ready,
-        Err(problem) => return refusal(&problem, kind),
+        Err(problem) => return refusal(&state, &problem, kind),
     };
+    if kind == Kind::EventStream {
+        return events::answer(&state, &headers, identity, request, Way::Watch).await;
+    }
     let responded = match run(&state, identity, request, Way::Get).await {
         Ok(responded) => responded,
-        Err(problem) => return refusal_of_run(&problem, kind),
+        Err(problem) => {
+            let mut answer = refusal_of_run(&state, &problem, kind);
+            if problem.code == Code::MethodNotAllowed {
+                let allowed = HeaderValue::from_static("POST");
+                answer.headers_mut().insert(ALLOW, allowed);
+            }
+            return answer;
+        }
     };
+    if responded.outcome != Outcome::Whole {
+        return told(&state, &responded, kind);
+    }
+    let caching = responded.served.as_ref().map(|served| served.fresh_for);
+    let caching = cached::control(caching.unwrap_or_default());
     let body = responded.body.clone();
-    let mut answer = if responded.errors.is_empty() {
-        let caching = responded.served.map(|served| served.fresh_for);
-        let caching = cached::control(caching.unwrap_or_default());
-        etag::answer(&headers, &Tag::strong(&body), &caching, kind, body)
-    } else {
-        let caching = (CACHE_CONTROL, "no-store");
-        ([(CONTENT_TYPE, kind), caching], body).into_response()
-    };
-    tell(&mut answer, &responded, kind);
+    let content = kind.content_type();
+    let mut answer = etag::answer(&headers, &Tag::strong(&body), &caching, content, body);
+    say_where(&mut answer, &responded);
     answer
 }
 
@@ -99,88 +114,135 @@ async fn run(
     request: Request,
     way: Way,
 ) -> Result<Responded, Problem> {
-    respond(&state.schema, &state.loaders, identity, request, way).await
+    respond(state.answering(), identity, request, way).await
 }
 
-/// Says in the head of an answer what is in its body.
-fn tell(answer: &mut Response<Body>, responded: &Responded, kind: &'static str) {
+/// Answers the requests of a batch, one after the other.
+async fn batch(state: &State, identity: &Arc<Identity>, requests: Vec<Request>) -> Response<Body> {
+    let mut bodies = Vec::with_capacity(requests.len());
+    for request in requests {
+        let responded = run(state, Arc::clone(identity), request, Way::Post).await;
+        let body = responded.map_or_else(|problem| errors(&problem), |done| done.body);
+        bodies.push(String::from_utf8_lossy(&body).into_owned());
+    }
+    // An array is no GraphQL response: its media type is that of any JSON.
+    let headers = [
+        (CONTENT_TYPE, Kind::Json.content_type()),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, format!("[{}]", bodies.join(","))).into_response()
+}
+
+/// What became of a request, as an answer.
+fn told(state: &State, responded: &Responded, kind: Kind) -> Response<Body> {
+    let headers = [
+        (CONTENT_TYPE, kind.content_type()),
+        (CACHE_CONTROL, "no-store"),
+        (VARY, "accept, authorization"),
+    ];
+    let mut answer = (headers, responded.body.clone()).into_response();
+    say_where(&mut answer, responded);
+    let tells = kind == Kind::GraphqlResponse;
+    *answer.status_mut() = match responded.outcome {
+        Outcome::Failed(code) => {
+            retry_after(&mut answer, code);
+            status(code)
+        }
+        Outcome::Whole => StatusCode::OK,
+        Outcome::Partial if tells => StatusCode::from_u16(PARTIAL).expect("it has three digits"),
+        Outcome::Unparsed if tells => StatusCode::BAD_REQUEST,
+        Outcome::Refused(code) if tells => status_of_refusal(state, code),
+        Outcome::Partial | Outcome::Unparsed | Outcome::Refused(_) => StatusCode::OK,
+    };
+    answer
+}
+
+/// The status of a request that is refused. The audits of graphql-http want 400 of what is well
+/// formed but cannot run, the draft wants 422.
+fn status_of_refusal(state: &State, code: Code) -> StatusCode {
+    let is_contested = matches!(
+        code,
+        Code::InvalidQuery | Code::InvalidVariables | Code::MalformedRequest
+    );
+    if is_contested && state.status_codes == StatusCodes::Draft {
+        return StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    status(code)
+}
+
+fn say_where(answer: &mut Response<Body>, responded: &Responded) {
     if let Some(served) = &responded.served {
         let headers = answer.headers_mut();
         headers.insert(cached::CACHE_STATUS, cached::status(served));
-    }
-    // A request that did not run has its code's status where the client can tell it from an answer.
-    let telling = |error: &&ServerError| {
-        let refused = kind == GRAPHQL_RESPONSE && error.path.is_empty();
-        refused || code_of(error).is_some_and(|code| code.status() >= 500)
-    };
-    if let Some(code) = responded.errors.iter().find(telling).and_then(code_of) {
-        *answer.status_mut() = status(code);
-        retry_after(answer, code);
     }
 }
 
 /// The request of an address, as GraphQL over HTTP has it: `variables` and `extensions` are JSON.
 fn request_of(uri: &Uri) -> Result<Request, Problem> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Parameters {
-        query: Option<String>,
-        operation_name: Option<String>,
-        variables: Option<String>,
-        extensions: Option<String>,
-    }
-    fn read<T: DeserializeOwned + Default>(name: &str, text: Option<String>) -> Result<T, Problem> {
-        let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return Ok(T::default());
-        };
-        serde_json::from_str(&text).map_err(|error| {
-            let detail = format!("`{name}` is not a JSON object: {error}.");
-            Problem::with(Code::MalformedRequest, detail)
-        })
-    }
-    let malformed = || {
-        let detail = "GET /graphql takes `query`, `operationName`, `variables` and `extensions`; as a WebSocket it speaks graphql-transport-ws.";
+    let address = Query::<Address>::try_from_uri(uri).map_err(|_| {
+        let detail = "GET /graphql takes `query` or `documentId`, `operationName`, `variables` and `extensions`; as a WebSocket it speaks graphql-transport-ws.";
         Problem::with(Code::MalformedRequest, detail)
+    })?;
+    read_address(address.0)
+}
+
+/// Passes bodies that say that they are JSON. Pages of other sites cannot say so without asking the
+/// browser, which asks us: so none of them can send a mutation with a form.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let unsupported = |detail: &str| Problem::with(Code::UnsupportedMediaType, detail);
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        return Err(unsupported(
+            "Say what the body is: `Content-Type: application/json`.",
+        ));
     };
-    let Query(asked) = Query::<Parameters>::try_from_uri(uri).map_err(|_| malformed())?;
-    if asked.query.is_none() && asked.extensions.is_none() {
-        return Err(malformed());
+    let parameters = kind.to_str().unwrap_or_default().split(';').skip(1);
+    for parameter in parameters {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        let is_charset = name.trim().eq_ignore_ascii_case("charset");
+        if is_charset && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8") {
+            return Err(unsupported("Send the body in UTF-8."));
+        }
     }
-    let mut request = Request::new(asked.query.unwrap_or_default())
-        .variables(read("variables", asked.variables)?);
-    request.operation_name = asked.operation_name.filter(|name| !name.is_empty());
-    request.extensions = read("extensions", asked.extensions)?;
-    Ok(request)
+    Ok(())
 }
 
 /// Refuses what was understood but may not run: as an answer where clients expect one.
-fn refusal_of_run(problem: &Problem, kind: &'static str) -> Response<Body> {
-    let mut answer = refusal(problem, kind);
-    if problem.code == Code::PersistedQueryNotFound && kind != GRAPHQL_RESPONSE {
+fn refusal_of_run(state: &State, problem: &Problem, kind: Kind) -> Response<Body> {
+    let mut answer = refusal(state, problem, kind);
+    if problem.code == Code::PersistedQueryNotFound && kind == Kind::Json {
         *answer.status_mut() = StatusCode::OK;
     }
     answer
 }
 
-fn refusal(problem: &Problem, kind: &'static str) -> Response<Body> {
-    let body = json!({"errors": [{
-        "message": problem.message(),
-        "extensions": {"code": problem.code.name()},
-    }]});
-    let mut answer = (status(problem.code), body.to_string()).into_response();
+/// Refuses a request before it runs. Where events are asked for, the answer is JSON.
+pub(super) fn refusal(state: &State, problem: &Problem, kind: Kind) -> Response<Body> {
+    let (status, kind) = match kind {
+        Kind::GraphqlResponse => (status_of_refusal(state, problem.code), kind),
+        Kind::Json | Kind::EventStream => (status(problem.code), Kind::Json),
+    };
+    let mut answer = (status, errors(problem)).into_response();
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let kind = HeaderValue::from_static(kind.content_type());
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED {
+        super::problem::challenge(headers);
+    }
     retry_after(&mut answer, problem.code);
     answer
 }
 
-/// What the client reads: the media type of GraphQL over HTTP if it says so, else plain JSON.
-fn media_type(headers: &HeaderMap) -> &'static str {
-    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepts.is_some_and(|accept| accept.contains(GRAPHQL_RESPONSE)) {
-        GRAPHQL_RESPONSE
-    } else {
-        "application/json"
-    }
+/// A response that has a problem, and nothing else.
+fn errors(problem: &Problem) -> Bytes {
+    let body = json!({"errors": [{
+        "message": problem.message(),
+        "extensions": {"code": problem.code.name()},
+    }]});
+    body.to_string().into()
+}
+
+fn not_acceptable() -> Problem {
+    let detail = "Ask for application/graphql-response+json, application/json or text/event-stream with `Accept`.";
+    Problem::with(Code::NotAcceptable, detail)
 }

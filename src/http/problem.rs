@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde_json::json;
 
@@ -25,11 +25,16 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         if self.code.status() == 401 {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            challenge(headers);
         }
         retry_after(&mut response, self.code);
         response
     }
+}
+
+/// Says how to show a key.
+pub(super) fn challenge(headers: &mut HeaderMap) {
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
 }
 
 /// The HTTP status of a code.

@@ -1,33 +1,52 @@
-//! `GET /graphql` as a WebSocket: subscriptions over graphql-transport-ws.
+//! `GET /graphql` as a WebSocket: graphql-transport-ws, by a state machine of our own.
+//!
+//! All of a socket is one task: it reads a message, or sends one, or looks whether the key is still
+//! good. While a client does not take what it is sent, nothing more is made for it, and nothing is
+//! read from it.
 
-use std::sync::{Arc, OnceLock};
+mod operation;
+mod protocol;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::http::{WebSocket as Protocol, WebSocketProtocols, WsMessage};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::{FutureExt, SinkExt, StreamExt, future, stream};
-use serde_json::Value;
-use tokio::time::Instant;
+use futures_util::StreamExt;
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll};
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::operation::Step;
+use self::protocol::{ACK, End, Said};
 use super::State;
 use super::identity::bearer;
-use crate::access::Access;
+use super::operations::still;
+use crate::access::Identity;
 use crate::error::{Code, Problem};
-use crate::graphql::{Loaders, SocketExecutor};
+use crate::graphql::Request;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How large a message may be.
 const MAX_MESSAGE: usize = 256 * 1024;
-/// How long a new connection may be silent.
+/// How many operations a socket may have open.
+const OPERATIONS: usize = 100;
+/// How long a new connection may name no key.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is asked whether the key was revoked.
-const RECHECK: Duration = Duration::from_secs(5);
+/// How often it is asked whether the key is still good.
+const RECHECK: Duration = Duration::from_secs(1);
+/// After how many of those looks the client is asked whether it is there,
+const BEATS: u32 = 15;
+/// and after how many without a word it is given up.
+const SILENCE: u32 = 50;
 /// How long a client may take to accept a message before it is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take to answer the end.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long closing sockets are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -46,116 +65,225 @@ impl Sockets {
         self.open.close();
         let _ = tokio::time::timeout(FAREWELL, self.open.wait()).await;
     }
+
+    /// Cancelled when the server stops.
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
 }
 
 /// Turns a request into a socket.
 pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade) -> Response {
-    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_MESSAGE);
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
+    let speaks = upgrade.selected_protocol().is_some();
     let open = state.sockets.open.clone();
-    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state)))
+    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state, speaks)))
 }
 
-async fn serve(socket: WebSocket, state: State) {
-    let (mut sink, messages) = socket.split();
-    let texts = messages.filter_map(|message| future::ready(message.ok().and_then(text_of)));
-    let mut texts = texts.boxed();
-    let Ok(first) = tokio::time::timeout(INIT_TIMEOUT, texts.next()).await else {
-        let close = close(4408, "Connection initialisation timeout");
-        let _ = sink.send(close).await;
-        return;
+async fn serve(mut socket: WebSocket, state: State, speaks: bool) {
+    let end = if speaks {
+        Box::pin(Talk::new(state).go_on(&mut socket)).await
+    } else {
+        Some(End::unacceptable())
     };
-    let texts = stream::iter(first).chain(texts);
-    let guest = Arc::new(Guest {
-        access: state.access,
-        loaders: state.loaders,
-        key: OnceLock::new(),
-    });
-    let newcomer = Arc::clone(&guest);
-    let initialise = move |payload: Value| async move { newcomer.welcome(&payload).await }.boxed();
-    let protocol = Protocol::new(
-        SocketExecutor(state.schema),
-        texts,
-        WebSocketProtocols::GraphQLWS,
-    )
-    .on_connection_init(initialise);
-    let mut answers = std::pin::pin!(protocol);
-    let mut recheck = tokio::time::interval(RECHECK);
-    let opened = Instant::now();
-    let mut welcomed = false;
-    loop {
-        let message = tokio::select! {
-            answer = answers.next() => match answer {
-                None => return,
-                Some(WsMessage::Text(text)) => {
-                    welcomed |= text.contains("connection_ack");
-                    Message::Text(text.into())
-                }
-                // The library's 1002 would say that the client broke the protocol.
-                Some(WsMessage::Close(1002, reason)) if !welcomed => close(4403, &reason),
-                Some(WsMessage::Close(code, reason)) => close(code, &reason),
-            },
-            // Service restart: clients connect again.
-            () = state.sockets.closing.cancelled() => close(1012, "The server is stopping"),
-            _ = recheck.tick() => {
-                if !welcomed && opened.elapsed() >= INIT_TIMEOUT {
-                    close(4408, "Connection initialisation timeout")
-                } else if guest.may_stay().await {
-                    // Notices a client that is gone.
-                    Message::Ping(Bytes::new())
-                } else {
-                    close(4403, Code::UnknownKey.sentence())
-                }
-            }
-        };
-        let is_last = matches!(message, Message::Close(_));
-        let sent = tokio::time::timeout(PATIENCE, sink.send(message)).await;
-        if !matches!(sent, Ok(Ok(()))) || is_last {
-            return;
+    let farewell = async {
+        if let Some(End(code, reason)) = end {
+            // A close frame holds 123 bytes of reason.
+            let reason = &reason[..reason.floor_char_boundary(123)];
+            let frame = CloseFrame {
+                code,
+                reason: reason.into(),
+            };
+            let _ = socket.send(Message::Close(Some(frame))).await;
+        }
+        // Until both have said goodbye: a connection that is dropped with something unread, or
+        // unsent, would lose what was said last.
+        while let Some(Ok(_)) = socket.recv().await {}
+    };
+    let _ = tokio::time::timeout(LINGER, farewell).await;
+}
+
+/// A conversation.
+struct Talk {
+    state: State,
+    /// Who is there, and with which key, once it was said.
+    guest: Option<(String, Arc<Identity>)>,
+    /// Looks since something was heard, and since the client was asked whether it is there.
+    silence: u32,
+    beats: u32,
+    running: SelectAll<Abortable<BoxStream<'static, Step>>>,
+    open: HashMap<String, AbortHandle>,
+}
+
+impl Talk {
+    fn new(state: State) -> Self {
+        Self {
+            state,
+            guest: None,
+            silence: 0,
+            beats: 0,
+            running: SelectAll::new(),
+            open: HashMap::new(),
         }
     }
-}
 
-/// Who is at the other end.
-struct Guest {
-    access: Access,
-    loaders: Loaders,
-    key: OnceLock<String>,
-}
-
-impl Guest {
-    /// Lets in who has a key: the payload is `{"authorization": "Bearer <key>"}`.
-    async fn welcome(&self, payload: &Value) -> async_graphql::Result<async_graphql::Data> {
-        let key = payload.get("authorization").and_then(Value::as_str);
-        let key = key.and_then(bearer).ok_or(Problem::new(Code::MissingKey))?;
-        let identity = self.access.identify(&key).await?;
-        let _ = self.key.set(key);
-        Ok(self.loaders.data_for(identity, tokio::spawn))
+    /// Goes on until one of both ends it; nothing if there is nobody to tell.
+    async fn go_on(mut self, socket: &mut WebSocket) -> Option<End> {
+        let deadline = Instant::now() + INIT_TIMEOUT;
+        let mut looks = interval_at(Instant::now() + RECHECK, RECHECK);
+        let closing = self.state.sockets.closing().clone();
+        loop {
+            let answer = tokio::select! {
+                () = closing.cancelled() => return Some(End::restart()),
+                () = sleep_until(deadline), if self.guest.is_none() => return Some(End::silent()),
+                _ = looks.tick() => self.look().await,
+                Some(step) = self.running.next(), if !self.running.is_empty() => {
+                    Ok(Some(self.tell(step)))
+                }
+                heard = socket.recv() => match heard {
+                    None | Some(Ok(Message::Close(_))) => return None,
+                    Some(Err(error)) => return unreadable(&error),
+                    Some(Ok(message)) => {
+                        self.silence = 0;
+                        self.hear(message).await
+                    }
+                },
+            };
+            let message = match answer {
+                Ok(None) => continue,
+                Ok(Some(message)) => message,
+                Err(end) => return Some(end),
+            };
+            let sent = tokio::time::timeout(PATIENCE, socket.send(message)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                return None;
+            }
+        }
     }
 
-    /// Whether the key was not revoked since; a database that is away throws nobody out.
-    async fn may_stay(&self) -> bool {
-        let Some(key) = self.key.get() else {
-            return true;
+    /// Looks whether the key is still good, and from time to time whether the client is there.
+    async fn look(&mut self) -> Result<Option<Message>, End> {
+        if let Some((key, identity)) = &mut self.guest {
+            let now = still(&self.state.access, key, identity).await;
+            *identity = now.ok_or_else(End::forbidden)?;
+        }
+        self.silence += 1;
+        self.beats += 1;
+        if self.silence >= SILENCE {
+            return Err(End(1001, "The client is silent".to_owned()));
+        }
+        if self.beats < BEATS {
+            return Ok(None);
+        }
+        self.beats = 0;
+        Ok(Some(Message::Ping(Bytes::new())))
+    }
+
+    /// What is told of an operation.
+    fn tell(&mut self, step: Step) -> Message {
+        Message::Text(match step {
+            Step::Message(text) => text.into(),
+            Step::Last(id, text) => {
+                self.open.remove(&id);
+                text.into()
+            }
+        })
+    }
+
+    /// Hears a message, and what is to be said to it.
+    async fn hear(&mut self, message: Message) -> Result<Option<Message>, End> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Err(End::invalid("Invalid message: it is no text")),
+            // The library answers pings.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return Ok(None),
         };
-        let known = self.access.identify(key).await;
-        !known.is_err_and(|problem| problem.code == Code::UnknownKey)
+        let answer = match protocol::read(&text)? {
+            Said::Init(payload) => {
+                self.welcome(&payload).await?;
+                ACK.to_owned()
+            }
+            Said::Ping(payload) => protocol::pong(payload.as_deref()),
+            Said::Pong => return Ok(None),
+            Said::Complete(id) => {
+                if let Some(handle) = self.open.remove(&id) {
+                    handle.abort();
+                }
+                return Ok(None);
+            }
+            Said::Subscribe(id, request) => match self.begin(&id, request)? {
+                Ok(()) => return Ok(None),
+                Err(problem) => {
+                    let errors = json!([{
+                        "message": problem.message(),
+                        "extensions": {"code": problem.code.name()},
+                    }]);
+                    protocol::about(&id, "error", Some(&errors.to_string()))
+                }
+            },
+        };
+        Ok(Some(Message::Text(answer.into())))
+    }
+
+    /// Lets in who has a key: the payload is `{"authorization": "Bearer <key>"}`.
+    async fn welcome(&mut self, payload: &HashMap<String, Value>) -> Result<(), End> {
+        if self.guest.is_some() {
+            return Err(End::twice());
+        }
+        let named = |(name, _): &(&String, &Value)| name.eq_ignore_ascii_case("authorization");
+        let header = payload
+            .iter()
+            .find(named)
+            .and_then(|(_, value)| value.as_str());
+        let key = header.and_then(bearer).ok_or_else(End::forbidden)?;
+        let identity = self.state.access.identify(&key).await.map_err(|problem| {
+            if problem.code.status() >= 500 {
+                End::later()
+            } else {
+                End::forbidden()
+            }
+        })?;
+        self.guest = Some((key, identity));
+        Ok(())
+    }
+
+    /// Begins an operation. The inner error is told to the client; the conversation goes on.
+    fn begin(
+        &mut self,
+        id: &str,
+        request: Result<Box<Request>, Problem>,
+    ) -> Result<Result<(), Problem>, End> {
+        let (key, identity) = self.guest.as_ref().ok_or_else(End::unauthorized)?;
+        if self.open.contains_key(id) {
+            return Err(End::taken(id));
+        }
+        if self.open.len() >= OPERATIONS {
+            return Ok(Err(Code::TooManyOperations.into()));
+        }
+        let opened = request.and_then(|request| Ok((request, self.state.operations.open(key)?)));
+        let (request, operation) = match opened {
+            Ok(opened) => opened,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let state = self.state.clone();
+        let identity = Arc::clone(identity);
+        let steps = operation::run(state, identity, id.to_owned(), *request, operation);
+        let (handle, registration) = AbortHandle::new_pair();
+        self.running.push(Abortable::new(steps, registration));
+        self.open.insert(id.to_owned(), handle);
+        Ok(Ok(()))
     }
 }
 
-fn text_of(message: Message) -> Option<Vec<u8>> {
-    match message {
-        Message::Text(text) => Some(text.as_bytes().to_vec()),
-        Message::Binary(bytes) => Some(bytes.to_vec()),
-        _ => None,
+/// Says what is wrong with what cannot be read as a message at all.
+fn unreadable(error: &axum::Error) -> Option<End> {
+    let text = error.to_string();
+    if text.contains("UTF-8") || text.contains("utf-8") {
+        return Some(End(1007, "The message is not UTF-8".to_owned()));
     }
-}
-
-fn close(code: u16, reason: &str) -> Message {
-    // A close frame holds 123 bytes of reason.
-    let end = reason.floor_char_boundary(123);
-    let reason = &reason[..end];
-    Message::Close(Some(CloseFrame {
-        code,
-        reason: reason.into(),
-    }))
+    let too_long = text.contains("too long") || text.contains("too big");
+    too_long.then(|| End(1009, format!("A message has at most {MAX_MESSAGE} bytes")))
 }

@@ -11,6 +11,7 @@ mod cache;
 mod cancellation;
 mod contracts;
 mod crash;
+mod edge;
 mod embedded;
 mod exports;
 mod health;

@@ -14,7 +14,11 @@ pub(super) struct ExportMutations;
 impl ExportMutations {
     /// Has a whole list, or the answer to a question of metrics, written to a file behind the
     /// requests, as of one moment. Needs the scope `read`.
-    async fn create_export(&self, ctx: &Context<'_>, input: ExportInput) -> Result<Export> {
+    async fn create_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is to be written.")] input: ExportInput,
+    ) -> Result<Export> {
         let identity = ctx.identity(Scope::Read)?;
         let question = input.question(ctx.reports(), identity)?;
         let made = ctx.reports().create_export(identity.tenant, &question);
@@ -23,7 +27,11 @@ impl ExportMutations {
     }
 
     /// Stops an export and deletes its file; whether there was one. Needs the scope `read`.
-    async fn delete_export(&self, ctx: &Context<'_>, id: Uuid) -> Result<bool> {
+    async fn delete_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As `createExport` said it.")] id: Uuid,
+    ) -> Result<bool> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx.reports().delete_export(tenant, id).await?)
     }

@@ -27,12 +27,12 @@ impl IntakeMutations {
     async fn put_event_schema(
         &self,
         ctx: &Context<'_>,
-        event_type: String,
+        #[graphql(desc = "Whose properties are checked.")] event_type: String,
         #[graphql(
             desc = "An object of up to 64 KiB; draft 2020-12 unless `$schema` names another."
         )]
         schema: Json<Value>,
-        mode: SchemaMode,
+        #[graphql(desc = "What becomes of events that do not fit.")] mode: SchemaMode,
     ) -> Result<PutEventSchemaPayload> {
         let tenant = ctx.identity(Scope::Admin)?.tenant;
         let put = ctx
@@ -47,7 +47,7 @@ impl IntakeMutations {
     async fn delete_event_schema(
         &self,
         ctx: &Context<'_>,
-        event_type: String,
+        #[graphql(desc = "Whose properties are checked no longer.")] event_type: String,
     ) -> Result<DeleteEventSchemaPayload> {
         let tenant = ctx.identity(Scope::Admin)?.tenant;
         let deleted = ctx
@@ -64,8 +64,10 @@ impl IntakeMutations {
     async fn replay_quarantined(
         &self,
         ctx: &Context<'_>,
-        ids: Option<Vec<Uuid>>,
-        filter: Option<QuarantineFilterInput>,
+        #[graphql(desc = "Which, by their `quarantineId`.")] ids: Option<Vec<Uuid>>,
+        #[graphql(desc = "Or which, by what they have in common.")] filter: Option<
+            QuarantineFilterInput,
+        >,
         #[graphql(desc = "A JSON merge patch (RFC 7396) that mends each payload first.")]
         patch: Option<Json<Value>>,
         #[graphql(default, desc = "Only tells what would become of them.")] dry_run: bool,
@@ -96,8 +98,10 @@ impl IntakeMutations {
     async fn discard_quarantined(
         &self,
         ctx: &Context<'_>,
-        ids: Option<Vec<Uuid>>,
-        filter: Option<QuarantineFilterInput>,
+        #[graphql(desc = "Which, by their `quarantineId`.")] ids: Option<Vec<Uuid>>,
+        #[graphql(desc = "Or which, by what they have in common.")] filter: Option<
+            QuarantineFilterInput,
+        >,
     ) -> Result<DiscardQuarantinedPayload> {
         let tenant = ctx.identity(Scope::Admin)?.tenant;
         let filter = selection(ids, filter)?;

@@ -15,7 +15,11 @@ pub(super) struct ExportQueries;
 impl ExportQueries {
     /// An export; nothing if it was deleted, is forgotten, or is not yours.
     #[graphql(cache_control(no_cache))]
-    async fn export(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Export>> {
+    async fn export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As `createExport` said it.")] id: Uuid,
+    ) -> Result<Option<Export>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         match ctx.reports().export(tenant, id).await {
             Ok(export) => Ok(Some(Export::of(&export, None))),

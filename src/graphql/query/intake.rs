@@ -35,11 +35,11 @@ impl IntakeQueries {
     async fn quarantine(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: QuarantineFilterInput,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: QuarantineFilterInput,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<QuarantinedEvent>> {
         let tenant = ctx.identity(Scope::Admin)?.tenant;
         let arguments = PageArguments {
@@ -69,7 +69,11 @@ impl IntakeQueries {
     /// The receipts of a batch: what became of each event. Nothing if no such batch of this tenant
     /// is stored, or if it was longer ago than receipts are kept. Needs the scope `ingest` or `read`.
     #[graphql(complexity = "20 + child_complexity", cache_control(no_cache))]
-    async fn receipt(&self, ctx: &Context<'_>, batch_id: Uuid) -> Result<Option<IngestPayload>> {
+    async fn receipt(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As the answer to the batch said it.")] batch_id: Uuid,
+    ) -> Result<Option<IngestPayload>> {
         let sender = ctx.identity(Scope::Ingest);
         let tenant = sender.or_else(|_| ctx.identity(Scope::Read))?.tenant;
         let receipts = ctx.ingest().receipt(tenant, batch_id).await?;

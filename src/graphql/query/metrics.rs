@@ -18,7 +18,11 @@ impl MetricsQueries {
         complexity = "100 + child_complexity",
         cache_control(private, max_age = 60)
     )]
-    async fn metrics(&self, ctx: &Context<'_>, input: MetricsInput) -> Result<Metrics> {
+    async fn metrics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is asked.")] input: MetricsInput,
+    ) -> Result<Metrics> {
         let identity = ctx.identity(Scope::Read)?;
         let question = input.question(ctx.reports(), identity)?;
         let answer = ctx.reports().metrics(&question).await?;

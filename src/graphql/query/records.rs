@@ -28,7 +28,11 @@ pub(super) struct RecordQueries;
 impl RecordQueries {
     /// The event with the id that its sender gave it.
     #[graphql(cache_control(no_cache))]
-    async fn event(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Event>> {
+    async fn event(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As its sender gave it.")] id: Uuid,
+    ) -> Result<Option<Event>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
     }
@@ -39,9 +43,12 @@ impl RecordQueries {
     async fn user(
         &self,
         ctx: &Context<'_>,
-        id: Option<Uuid>,
+        #[graphql(desc = "An id of theirs, as in `userId`.")] id: Option<Uuid>,
+        #[graphql(
+            desc = "The `userId` that events are sent with; with `anonymous`, the `anonymousId`."
+        )]
         external_id: Option<String>,
-        #[graphql(default)] anonymous: bool,
+        #[graphql(default, desc = "Whether `externalId` is an `anonymousId`.")] anonymous: bool,
     ) -> Result<Option<User>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let id = match (id, external_id) {
@@ -60,7 +67,11 @@ impl RecordQueries {
 
     /// The pageview with this id, which is its event's.
     #[graphql(cache_control(no_cache))]
-    async fn pageview(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Pageview>> {
+    async fn pageview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As in `pageviewId`.")] id: Uuid,
+    ) -> Result<Option<Pageview>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx
             .reports()
@@ -71,7 +82,11 @@ impl RecordQueries {
 
     /// The purchase with this id.
     #[graphql(cache_control(no_cache))]
-    async fn purchase(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Purchase>> {
+    async fn purchase(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As in `purchaseId`.")] id: Uuid,
+    ) -> Result<Option<Purchase>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx
             .reports()
@@ -82,14 +97,22 @@ impl RecordQueries {
 
     /// The refund with this id.
     #[graphql(cache_control(no_cache))]
-    async fn refund(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Refund>> {
+    async fn refund(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As in `refundId`.")] id: Uuid,
+    ) -> Result<Option<Refund>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         Ok(ctx.reports().refund(tenant, id).await?.map(Refund::from))
     }
 
     /// The product with the shop's id.
     #[graphql(cache_control(no_cache))]
-    async fn product(&self, ctx: &Context<'_>, id: String) -> Result<Option<Product>> {
+    async fn product(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The shop's own.")] id: String,
+    ) -> Result<Option<Product>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let Some(id) = word(Some(id))? else {
             return Ok(None);
@@ -105,11 +128,11 @@ impl RecordQueries {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: EventFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: EventFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Event>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -132,10 +155,10 @@ impl RecordQueries {
     async fn users(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<User>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -158,11 +181,11 @@ impl RecordQueries {
     async fn pageviews(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: PageviewFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: PageviewFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Pageview>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -185,11 +208,11 @@ impl RecordQueries {
     async fn purchases(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: PurchaseFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: PurchaseFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Purchase>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -212,11 +235,11 @@ impl RecordQueries {
     async fn refunds(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: PurchaseFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: PurchaseFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Refund>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -239,11 +262,11 @@ impl RecordQueries {
     async fn user_agents(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: UserAgentFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: UserAgentFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<UserAgent>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -266,11 +289,11 @@ impl RecordQueries {
     async fn products(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default)] filter: ProductFilter,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(default, desc = "Which of them; all if absent.")] filter: ProductFilter,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Product>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {

@@ -26,11 +26,13 @@ impl SalesQueries {
     async fn sales(
         &self,
         ctx: &Context<'_>,
-        range: TimeRangeInput,
-        #[graphql(default_with = "Granularity::Total")] granularity: Granularity,
+        #[graphql(desc = "The time that is asked about.")] range: TimeRangeInput,
+        #[graphql(default_with = "Granularity::Total", desc = "How long a bucket is.")] granularity: Granularity,
         #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
         timezone: Option<String>,
-        #[graphql(default)] group_by: Vec<SalesDimension>,
+        #[graphql(default, desc = "What the numbers are told apart by.")] group_by: Vec<
+            SalesDimension,
+        >,
         #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]
         currency: Option<String>,
         #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,
@@ -70,8 +72,8 @@ impl SalesQueries {
     async fn restatements(
         &self,
         ctx: &Context<'_>,
-        range: TimeRangeInput,
-        #[graphql(default_with = "Granularity::Hour")] granularity: Granularity,
+        #[graphql(desc = "The time that is asked about.")] range: TimeRangeInput,
+        #[graphql(default_with = "Granularity::Hour", desc = "How long a bucket is.")] granularity: Granularity,
         #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
         timezone: Option<String>,
         #[graphql(desc = "ISO 4217; the tenant's if absent. Orders in others are left out.")]

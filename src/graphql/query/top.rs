@@ -83,8 +83,12 @@ impl TopQueries {
     async fn top_products(
         &self,
         ctx: &Context<'_>,
-        range: MetricsRange,
-        #[graphql(default_with = "TopProductsBy::Revenue")] by: TopProductsBy,
+        #[graphql(desc = "The time that is asked about.")] range: MetricsRange,
+        #[graphql(
+            default_with = "TopProductsBy::Revenue",
+            desc = "What they are ranked by."
+        )]
+        by: TopProductsBy,
         #[graphql(
             default_with = "i32::from(LIMIT)",
             desc = "How many products, from 1 to 1,000."
@@ -131,8 +135,12 @@ impl TopQueries {
     async fn top_pages(
         &self,
         ctx: &Context<'_>,
-        range: MetricsRange,
-        #[graphql(default_with = "TopPagesBy::Pageviews")] by: TopPagesBy,
+        #[graphql(desc = "The time that is asked about.")] range: MetricsRange,
+        #[graphql(
+            default_with = "TopPagesBy::Pageviews",
+            desc = "What they are ranked by."
+        )]
+        by: TopPagesBy,
         #[graphql(
             default_with = "i32::from(LIMIT)",
             desc = "How many pages, from 1 to 1,000."

@@ -23,8 +23,8 @@ impl TrafficQueries {
     async fn traffic(
         &self,
         ctx: &Context<'_>,
-        range: TimeRangeInput,
-        #[graphql(default_with = "Granularity::Total")] granularity: Granularity,
+        #[graphql(desc = "The time that is asked about.")] range: TimeRangeInput,
+        #[graphql(default_with = "Granularity::Total", desc = "How long a bucket is.")] granularity: Granularity,
         #[graphql(desc = "An IANA name such as Europe/Berlin; the tenant's if absent.")]
         timezone: Option<String>,
         #[graphql(default, desc = "Whether to count what bots did, too.")] include_bots: bool,

@@ -1,10 +1,18 @@
 //! Relay connections: opaque keyset cursors, a cap on the page, a total only when it is asked for.
 
 use async_graphql::connection::{Connection, CursorType, Edge, EmptyFields};
-use async_graphql::{Context, Object, OutputType, Result};
+use async_graphql::{Context, Object, OutputType, Result, SchemaBuilder};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::event::Event;
+use super::pageview::Pageview;
+use super::product::Product;
+use super::purchase::Purchase;
+use super::quarantine::QuarantinedEvent;
+use super::refund::Refund;
+use super::user::User;
+use super::user_agent::UserAgent;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
@@ -83,6 +91,23 @@ impl Total {
 }
 
 pub(in crate::graphql) type Records<N> = Connection<Cursor, N, Total, EmptyFields>;
+
+/// Says of each connection what it is, which the library does not.
+pub(in crate::graphql) fn described<Q, M, S>(
+    builder: SchemaBuilder<Q, M, S>,
+) -> SchemaBuilder<Q, M, S> {
+    builder
+        .override_output_type_description::<Records<Event>>("A page of events.")
+        .override_output_type_description::<Records<Pageview>>("A page of pageviews.")
+        .override_output_type_description::<Records<Product>>("A page of products.")
+        .override_output_type_description::<Records<Purchase>>("A page of purchases.")
+        .override_output_type_description::<Records<QuarantinedEvent>>(
+            "A page of events in quarantine.",
+        )
+        .override_output_type_description::<Records<Refund>>("A page of refunds.")
+        .override_output_type_description::<Records<User>>("A page of users.")
+        .override_output_type_description::<Records<UserAgent>>("A page of user agents.")
+}
 
 /// One page of the records of a tenant that pass a filter.
 pub(in crate::graphql) async fn records<E, N>(

@@ -1,10 +1,11 @@
 //! The type `Event`.
 
-use async_graphql::{Context, Json, Object, Result};
+use async_graphql::{Context, ID, Json, Object, Result};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::node::{Kind, global_id};
 use super::pageview::Pageview;
 use super::purchase::Purchase;
 use super::refund::Refund;
@@ -32,6 +33,11 @@ impl Event {
 /// Something that happened in the shop.
 #[Object]
 impl Event {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::Event, &self.0.event_id)
+    }
+
     /// The id that its sender gave it.
     async fn event_id(&self) -> Uuid {
         self.0.event_id

@@ -1,10 +1,11 @@
 //! The type `Pageview`.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ID, Object, Result};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::node::{Kind, global_id};
 use super::user::User;
 use crate::graphql::context::ContextExt;
 use crate::graphql::loaders::{EventKey, UserKey};
@@ -22,6 +23,11 @@ impl From<pageview::Model> for Pageview {
 /// A page that was seen.
 #[Object]
 impl Pageview {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::Pageview, &self.0.pageview_id)
+    }
+
     /// The id of the event, which it is by another name.
     async fn pageview_id(&self) -> Uuid {
         self.0.pageview_id

@@ -1,9 +1,10 @@
 //! The type `Product` and its input.
 
-use async_graphql::{InputObject, Json, Object, SimpleObject};
+use async_graphql::{ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::node::{Kind, global_id};
 use crate::domain::money::{Currency, Decimal};
 use crate::graphql::scalars::decimal;
 use crate::reports::catalogue::ProductDraft;
@@ -21,6 +22,11 @@ impl From<product::Model> for Product {
 /// Something the shop sells.
 #[Object]
 impl Product {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::Product, &self.0.product_id)
+    }
+
     /// The shop's own id.
     async fn product_id(&self) -> &str {
         &self.0.product_id

@@ -1,10 +1,11 @@
 //! The type `Purchase`.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ID, Object, Result};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::node::{Kind, global_id};
 use super::product::Product;
 use super::user::User;
 use crate::domain::money::{Currency, Decimal};
@@ -25,6 +26,11 @@ impl From<purchase::Model> for Purchase {
 /// A line of an order: one product that was bought. The order is the event.
 #[Object]
 impl Purchase {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::Purchase, &self.0.purchase_id)
+    }
+
     /// Follows from the event and the line's place in it.
     async fn purchase_id(&self) -> Uuid {
         self.0.purchase_id

@@ -1,9 +1,10 @@
 //! Quarantined events, and what becomes of them.
 
-use async_graphql::{Enum, InputObject, Object, SimpleObject};
+use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::node::{Kind, global_id};
 use super::range::TimeRangeInput;
 use crate::error::{Code, Problem};
 use crate::ingest::quarantine::{self as ingest, QuarantineFilter};
@@ -36,6 +37,11 @@ impl From<quarantine::Model> for QuarantinedEvent {
 /// An event that could not be stored as it was, kept as it was sent.
 #[Object]
 impl QuarantinedEvent {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::QuarantinedEvent, &self.0.quarantine_id)
+    }
+
     /// Names it here.
     async fn quarantine_id(&self) -> Uuid {
         self.0.quarantine_id

@@ -1,10 +1,11 @@
 //! The type `Refund`.
 
-use async_graphql::{Context, Object, Result};
+use async_graphql::{Context, ID, Object, Result};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::node::{Kind, global_id};
 use super::product::Product;
 use super::user::User;
 use crate::domain::money::{Currency, Decimal};
@@ -25,6 +26,11 @@ impl From<refund::Model> for Refund {
 /// What was paid back of an order, for one product or for none in particular.
 #[Object]
 impl Refund {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::Refund, &self.0.refund_id)
+    }
+
     /// Follows from the event and the line's place in it.
     async fn refund_id(&self) -> Uuid {
         self.0.refund_id

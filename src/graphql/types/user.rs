@@ -1,12 +1,13 @@
 //! The type `User`.
 
 use async_graphql::Context;
-use async_graphql::{Object, Result};
+use async_graphql::{ID, Object, Result};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::connection::{PageArguments, Records, records};
 use super::event::Event;
+use super::node::{Kind, global_id};
 use super::purchase::Purchase;
 use super::refund::Refund;
 use crate::access::Scope;
@@ -38,6 +39,11 @@ impl User {
 /// any of their ids.
 #[Object]
 impl User {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::User, &self.0.user_id)
+    }
+
     /// Follows from the tenant and the sender's id. Of several ids of one user, that of a known user
     /// before an anonymous one, then the smallest.
     async fn user_id(&self) -> Uuid {
@@ -85,10 +91,10 @@ impl User {
     async fn events(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Event>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -108,10 +114,10 @@ impl User {
     async fn purchases(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Purchase>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {
@@ -131,10 +137,10 @@ impl User {
     async fn refunds(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Refund>> {
         let tenant = ctx.identity(Scope::Read)?.tenant;
         let arguments = PageArguments {

@@ -1,8 +1,9 @@
 //! What users' programs call themselves.
 
-use async_graphql::{Object, SimpleObject};
+use async_graphql::{ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
+use super::node::{Kind, global_id};
 use crate::reports::user_agents::Reclassified;
 use crate::storage::entity::user_agent;
 
@@ -18,6 +19,11 @@ impl From<user_agent::Model> for UserAgent {
 /// What a user's program calls itself.
 #[Object]
 impl UserAgent {
+    /// Names it among all that there is: `node` finds it again.
+    pub(super) async fn id(&self) -> ID {
+        global_id(Kind::UserAgent, &self.0.user_agent_id)
+    }
+
     /// The text.
     async fn user_agent(&self) -> &str {
         &self.0.user_agent

@@ -166,7 +166,6 @@ async fn get_asks_queries_alone() {
         vec![("query", mutation)],
         vec![("query", subscription)],
         vec![("query", both.as_str()), ("operationName", "B")],
-        vec![("query", both.as_str())],
     ] {
         let (status, told) = ask(&refused).await;
         assert_eq!(
@@ -177,6 +176,11 @@ async fn get_asks_queries_alone() {
     assert_eq!(
         ask(&[("query", &both), ("operationName", "A")]).await.0,
         StatusCode::OK
+    );
+    let (status, told) = ask(&[("query", &both)]).await;
+    assert_eq!(
+        (status, code(&told)),
+        (StatusCode::OK, json!("unknown_operation"))
     );
     for malformed in [
         vec![],

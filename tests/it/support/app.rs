@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
-    AccessConfig, CacheConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode,
-    LogConfig, QuestionConfig,
+    AccessConfig, CacheConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HttpConfig,
+    IngestConfig, IngestMode, LogConfig, QuestionConfig, StatusCodes,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -253,6 +253,18 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         http: HttpConfig {
             listen: any,
             metrics_listen: any,
+            tls_cert: None,
+            tls_key: None,
+        },
+        graphql: GraphqlConfig {
+            environment: Environment::Development,
+            introspection: None,
+            suggestions: None,
+            graphiql: None,
+            batch: 0,
+            status: StatusCodes::Audited,
+            persisted_documents: None,
+            persisted_only: false,
         },
         access: AccessConfig {
             bootstrap_key: Some(secret(KEY)),
