@@ -4,6 +4,7 @@ mod exports;
 mod filters;
 mod intake;
 mod metrics;
+mod privacy;
 mod records;
 mod sales;
 mod top;
@@ -21,4 +22,5 @@ pub struct Query(
     metrics::MetricsQueries,
     top::TopQueries,
     exports::ExportQueries,
+    privacy::PrivacyQueries,
 );

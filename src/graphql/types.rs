@@ -11,6 +11,7 @@ pub(super) mod metrics;
 pub(super) mod metrics_filter;
 pub(super) mod metrics_input;
 pub(super) mod pageview;
+pub(super) mod privacy;
 pub(super) mod product;
 pub(super) mod provenance;
 pub(super) mod purchase;
