@@ -63,7 +63,7 @@ struct Erase {
     #[command(flatten)]
     whom: Whom,
     /// What becomes of what they did.
-    #[arg(long, value_enum)]
+    #[arg(id = "erasure_mode", long = "mode", value_enum)]
     mode: Mode,
     /// Of facts from this moment on alone, as 2026-03-01T00:00:00Z: who they are stays then.
     #[arg(long, value_name = "TIME", requires = "to")]

@@ -42,7 +42,7 @@ impl IpAddresses {
     /// digit of every number stays.
     #[must_use]
     pub fn reduced(self, json: &str) -> Option<String> {
-        if self == Self::Full {
+        if self == Self::Full || !HINTS.iter().any(|hint| json.contains(hint)) {
             return None;
         }
         Scan {
@@ -120,6 +120,11 @@ fn stands_for_address(name: &str) -> bool {
         .iter()
         .any(|known| plain.contains(known))
 }
+
+/// Without any of these a text has no name that an address stands under; most have none.
+const HINTS: [&str; 11] = [
+    "ip", "IP", "Ip", "iP", "addr", "Addr", "ADDR", "orwarded", "orWarded", "ORWARDED", "\\u",
+];
 
 /// Goes through the text of a JSON value and copies it, but for addresses.
 struct Scan<'a> {

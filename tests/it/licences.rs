@@ -49,7 +49,10 @@ fn is_allowed(expression: &str) -> bool {
     if let Some((left, right)) = split(" AND ") {
         return is_allowed(&left) && is_allowed(&right);
     }
-    if let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
+    if let Some(inner) = text
+        .strip_prefix('(')
+        .and_then(|text| text.strip_suffix(')'))
+    {
         return is_allowed(inner);
     }
     ALLOWED.contains(&text)

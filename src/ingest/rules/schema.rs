@@ -322,7 +322,10 @@ mod tests {
             (json!({"sku": "a", "price": 1.5, "other": null}), None),
             (
                 json!({"sku": "a", "price": -5}),
-                Some(("properties.price", "the value is less than the minimum of 0")),
+                Some((
+                    "properties.price",
+                    "the value is less than the minimum of 0",
+                )),
             ),
             (
                 json!({"price": 5}),
@@ -330,7 +333,10 @@ mod tests {
             ),
             (
                 json!({"sku": "a", "items": [{"n": 1}, {"n": "x"}]}),
-                Some(("properties.items[1].n", r#"the value is not of type "integer""#)),
+                Some((
+                    "properties.items[1].n",
+                    r#"the value is not of type "integer""#,
+                )),
             ),
             (
                 json!({"sku": "a", "mail": "nobody"}),
