@@ -12,12 +12,13 @@ const PAGE: &str = "FETCH 500 FROM told";
 /// such: `probe` is the text to look for the person in.
 const SQL: &str = r#"
     DECLARE told NO SCROLL CURSOR FOR
-    SELECT (jsonb_build_object('kind', kind) || (line - 'tenant_id'))::text AS line, probe
+    SELECT ((line - 'tenant_id') || jsonb_build_object('kind', kind))::text AS line, probe
     FROM (
         SELECT 'user' AS kind, to_jsonb(its) AS line, NULL::text AS probe
         FROM "user" AS its WHERE tenant_id = $1 AND user_id = ANY($2)
         UNION ALL
-        SELECT 'user_link', to_jsonb(its), NULL FROM user_link AS its
+        SELECT 'user_link', to_jsonb(its) || jsonb_build_object('link', its.kind), NULL
+        FROM user_link AS its
         WHERE tenant_id = $1 AND (user_id = ANY($2) OR other_id = ANY($2))
         UNION ALL
         SELECT 'user_alias', to_jsonb(its), NULL FROM user_alias AS its

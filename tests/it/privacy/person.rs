@@ -100,7 +100,7 @@ pub(super) async fn plant(app: &TestApp) -> i64 {
     let native = native();
     let (status, told) = app.send(&json!(native)).await;
     assert!(status.is_success(), "{told}");
-    sent += native.len() as i64;
+    sent += i64::try_from(native.len()).unwrap();
     let (status, told) = app.send(&json!(spoilt())).await;
     assert_eq!(
         (status.as_u16(), &told["quarantined"]),

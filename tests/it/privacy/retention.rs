@@ -146,11 +146,11 @@ async fn quarantine_receipts_and_files_have_retentions_of_their_own() {
     put(&app, "quarantineDays: 3, receiptsDays: 2, exportsHours: 1").await;
     let batch = Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0000);
     app.db
-        .run(&format!(
+        .run(
             "CREATE TABLE old PARTITION OF receipt
                  FOR VALUES FROM ('01980000-0000-0000-0000-000000000000')
-                 TO ('01980000-0001-0000-0000-000000000000')"
-        ))
+                 TO ('01980000-0001-0000-0000-000000000000')",
+        )
         .await;
     app.db
         .run(&format!(

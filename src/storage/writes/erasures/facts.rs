@@ -107,6 +107,7 @@ const CLEAR_EVENTS: &str = r"
         session_id = encode(substring(sha256($6 || convert_to(session_id, 'UTF8')) FOR 12), 'hex'),
         data = '{}',
         page_url = CASE
+            WHEN page_url IS NULL THEN NULL
             WHEN EXISTS (SELECT FROM unnest($7::text[]) AS word
                          WHERE position(word IN lower(page_url)) > 0) THEN '/'
             ELSE coalesce(nullif(

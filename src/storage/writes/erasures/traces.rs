@@ -14,7 +14,7 @@ use crate::storage::writes::{changes, summaries};
 use crate::storage::{Db, StorageError};
 
 /// How many quarantined events are looked at at once.
-const PAGE: i64 = 500;
+const PAGE: u16 = 500;
 
 /// A kind of rows, and how many there are.
 pub(super) type Count = (&'static str, i64);
@@ -135,10 +135,10 @@ async fn quarantined(
         .bind(last)
         .bind(range.map(|range| range.from))
         .bind(range.map(|range| range.to))
-        .bind(PAGE)
+        .bind(i64::from(PAGE))
         .fetch_all(&mut *connection)
         .await?;
-        let is_last = (rows.len() as i64) < PAGE;
+        let is_last = rows.len() < usize::from(PAGE);
         for (id, payload, message) in rows {
             last = id;
             if person.is_named_by(&payload) || person.is_named_by(&message) {
