@@ -169,21 +169,26 @@ fn forms() -> Vec<Vec<u8>> {
     forms
 }
 
-/// Whether the person is in these bytes.
+/// Whether the person is in these bytes, in either case.
 fn has_person(bytes: &[u8], forms: &[Vec<u8>]) -> bool {
-    let lower = bytes.to_ascii_lowercase();
-    let is_in = |haystack: &[u8], form: &Vec<u8>| {
-        let mut windows = memchr(haystack, form[0]);
-        windows.any(|at| haystack[at..].starts_with(form))
+    let mut begins: Vec<Vec<&[u8]>> = vec![Vec::new(); 256];
+    for form in forms {
+        let first = form[0].to_ascii_lowercase();
+        begins[usize::from(first)].push(form);
+        if first.is_ascii_lowercase() {
+            begins[usize::from(first.to_ascii_uppercase())].push(form);
+        }
+    }
+    let is_at = |at: usize, form: &[u8]| {
+        let there = bytes.get(at..at + form.len());
+        there.is_some_and(|there| there.eq_ignore_ascii_case(form))
     };
-    forms
-        .iter()
-        .any(|form| is_in(&lower, form) || is_in(bytes, form))
-}
-
-fn memchr(haystack: &[u8], byte: u8) -> impl Iterator<Item = usize> + '_ {
-    let all = haystack.iter().enumerate();
-    all.filter_map(move |(at, one)| (*one == byte).then_some(at))
+    let mut places = bytes.iter().enumerate();
+    places.any(|(at, byte)| {
+        begins[usize::from(*byte)]
+            .iter()
+            .any(|form| is_at(at, form))
+    })
 }
 
 /// The tables, the statistics of the planner among them, in which the person is.
