@@ -332,6 +332,8 @@ impl Chores {
                     clock.clone()
                 ),
                 jobs::watermark::run(db.clone(), metrics.clone()),
+                Box::pin(jobs::retention::run(db.clone(), clock.clone())),
+                Box::pin(jobs::erasures::run(ingest.clone())),
                 Box::pin(jobs::summaries::run(
                     db.clone(),
                     metrics.clone(),
@@ -346,13 +348,14 @@ impl Chores {
                 )),
             );
         };
+        let flying = ingest.clone();
         let canary = async {
             if role == Role::Worker {
                 return;
             }
             let interval = Duration::from_secs(config.canary_seconds.into());
             let objective = Duration::from_millis(config.canary_objective_ms.into());
-            Box::pin(canary::run(ingest, db.clone(), interval, objective)).await;
+            Box::pin(canary::run(flying, db.clone(), interval, objective)).await;
         };
         // Each process forgets for itself.
         let ids = jobs::idempotency::run(db.clone(), memory, window);

@@ -19,6 +19,7 @@ mod answers;
 mod dependency;
 mod documents;
 mod entry;
+mod erasures;
 mod flights;
 mod key;
 mod looks;
@@ -155,6 +156,10 @@ impl Cache {
         let db = db.clone();
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             looking.looks.run().await;
+        }));
+        let (forgetting, source) = (Arc::clone(&inner), db.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            forgetting.forget_the_erased(&source).await;
         }));
         if let Some(shared) = sharing {
             tokio::spawn(stop.clone().run_until_cancelled_owned(async move {

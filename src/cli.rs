@@ -12,6 +12,7 @@ mod keys;
 pub mod load;
 mod migrate;
 mod openapi;
+mod privacy;
 mod rollups;
 mod schema;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Keys(keys::Keys),
     /// Make the rollups anew from the facts where they say something else, beside a running server.
     Rollups(rollups::Rollups),
+    /// Print what is kept of a person, or take a person out of everything that is kept.
+    Privacy(privacy::Privacy),
     /// Print the GraphQL schema.
     Schema,
     /// Print the OpenAPI document of the REST addresses.
@@ -80,6 +83,7 @@ pub async fn run() -> ExitCode {
         Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
         Command::Rollups(command) => command.run(config).await,
+        Command::Privacy(command) => command.run(config).await,
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(command) => command.run(&config).await,

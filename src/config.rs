@@ -23,7 +23,7 @@ pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
 pub use graphql::{Environment, GraphqlConfig, StatusCodes};
 pub use http::HttpConfig;
-pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
+pub use ingest::{FsyncPolicy, IngestConfig, IngestMode, KeptAddresses};
 pub use logs::LogConfig;
 pub use questions::QuestionConfig;
 pub use redis_url::RedisUrl;

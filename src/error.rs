@@ -78,6 +78,7 @@ codes! {
     TooManyEventTypes "too_many_event_types" 422 "The tenant has as many types of events as it can have. Put what differs into `properties`.";
     QuarantineFull "quarantine_full" 422 "The quarantine holds as much as it can. Replay or discard what is in it.";
     StorageRejected "storage_rejected" 422 "The database cannot store this event.";
+    UserErased "user_erased" 422 "The event is of before its user was erased, and is not stored again.";
     // A question.
     InvalidRange "invalid_range" 400 "The range must end after it starts, and lie between 1970 and 2100.";
     InvalidTimezone "invalid_timezone" 400 "The time zone is not an IANA name such as Europe/Berlin.";
@@ -97,6 +98,8 @@ codes! {
     TooManyExports "too_many_exports" 429 "There are as many exports as there can be. Wait for one to end, or delete one.";
     ExportTooLarge "export_too_large" 413 "The export would have more than 5 000 000 rows or 512 MiB. Narrow it.";
     InvalidExport "invalid_export" 400 "The export asks for what cannot be.";
+    InvalidErasure "invalid_erasure" 400 "The request names no person, or more than one.";
+    InvalidPolicy "invalid_policy" 400 "The privacy policy holds a value that cannot be.";
     UnsatisfiableRange "unsatisfiable_range" 416 "The file has no such bytes.";
     InvalidQuery "invalid_query" 400 "The query cannot be parsed or does not fit the schema.";
     InvalidVariables "invalid_variables" 400 "The variables do not fit what the operation declares.";

@@ -8,6 +8,7 @@
 
 pub mod bots;
 pub mod canary;
+pub mod erasures;
 mod judge;
 pub mod log;
 pub mod parse;
@@ -27,6 +28,7 @@ use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::clock::Clock;
+use crate::config::IngestConfig;
 use crate::domain::batch::{Batch, Placed, Refusal};
 use crate::domain::event::Event;
 use crate::domain::tenant::Sender;
@@ -34,6 +36,8 @@ use crate::error::{Code, Problem};
 use crate::storage::Db;
 use crate::telemetry::metrics::Metrics;
 use canary::{Flight, Perch};
+use erasures::Erasures;
+use log::stream::Streams;
 use log::{Appended, Durability, Log, Written};
 use parse::Draft;
 use rules::RulesCache;
@@ -108,6 +112,7 @@ impl Receipt {
             Written::Duplicate => (Status::Duplicate, None),
             Written::Conflict => (Status::Conflict, Some(Code::IdConflict)),
             Written::Held => (Status::Quarantined, Some(Code::StorageRejected)),
+            Written::Erased => (Status::Rejected, Some(Code::UserErased)),
         };
         Self {
             event_id: Some(event_id),
@@ -184,6 +189,7 @@ pub struct Ingest {
     /// For what must be stored, and not only durable, when it is answered.
     writer: Writer,
     rules: RulesCache,
+    erasures: Erasures,
     clock: Clock,
     /// How long ids are known.
     window: Duration,
@@ -192,17 +198,24 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// An ingest that writes to `log`, of a server that knows ids for so long.
+    /// An ingest that writes to `log`; `streams` are where events may lie that are not stored.
     #[must_use]
-    pub(crate) fn new(log: Log, writer: Writer, clock: Clock, window: Duration) -> Self {
+    pub(crate) fn new(
+        log: Log,
+        writer: Writer,
+        clock: Clock,
+        config: &IngestConfig,
+        streams: Option<Streams>,
+    ) -> Self {
         let (db, metrics) = (writer.db.clone(), writer.metrics.clone());
         Self {
-            rules: RulesCache::new(db.clone(), metrics.clone()),
+            rules: RulesCache::new(db.clone(), metrics.clone(), config.addresses()),
+            erasures: Erasures::new(db.clone(), clock.clone(), streams),
             db,
             log,
             writer,
             clock,
-            window,
+            window: config.idempotency_window(),
             metrics,
             perch: Arc::default(),
         }
@@ -248,7 +261,8 @@ impl Ingest {
         let mut judged = Vec::with_capacity(drafts.len());
         for (position, draft) in (0..).zip(drafts) {
             let spare_id = || new_id(received_at);
-            match rules.bounded(judge(draft, sender, received_at, spare_id, check)) {
+            let one = judge(draft, sender, received_at, spare_id, check);
+            match rules.bounded(rules.guarded(one)) {
                 Judged::Good(what) => {
                     judged.push(Ok((what.id, what.timestamp < window_began, None)));
                     batch.events.push(Placed { position, what });
@@ -294,6 +308,12 @@ impl Ingest {
         };
         self.count(&receipts);
         Ok(receipts)
+    }
+
+    /// What takes people out again.
+    #[must_use]
+    pub fn erasures(&self) -> &Erasures {
+        &self.erasures
     }
 
     /// The log that it writes to.

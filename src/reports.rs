@@ -11,6 +11,7 @@ pub mod exports;
 pub mod ingest;
 pub mod metrics;
 pub mod parameters;
+pub mod privacy;
 pub mod provenance;
 mod question;
 pub mod records;

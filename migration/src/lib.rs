@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 17] = [
+const STEPS: [(&str, &str, &str); 18] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -38,6 +38,7 @@ const STEPS: [(&str, &str, &str); 17] = [
     step!("m0015_summaries"),
     step!("m0016_exports"),
     step!("m0017_visits"),
+    step!("m0019_privacy"),
 ];
 
 /// Runs [`STEPS`].

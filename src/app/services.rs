@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{DRAIN, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, IngestMode};
-use crate::ingest::log::stream::{Consumers, StreamError};
+use crate::ingest::log::stream::{Consumers, StreamError, Streams};
 use crate::ingest::log::{DirectLog, Log, StreamLog};
 use crate::ingest::{Ingest, Writer};
 use crate::realtime::bus::Bus;
@@ -94,12 +94,9 @@ impl Services {
             }
             (IngestMode::Stream, None) => return Err(StreamError::NoRedis.into()),
         };
-        let ingest = Ingest::new(
-            log,
-            writer,
-            clock.clone(),
-            config.ingest.idempotency_window(),
-        );
+        let streams = redis.as_ref().map(|url| Streams::new(url, &config.ingest));
+        let streams = streams.transpose()?;
+        let ingest = Ingest::new(log, writer, clock.clone(), &config.ingest, streams);
         Ok(Self {
             db,
             clock,

@@ -23,6 +23,13 @@ impl Default for Documents {
     }
 }
 
+impl Documents {
+    /// Forgets them: one may name a person.
+    pub(super) fn forget(&self) {
+        self.0.invalidate_all();
+    }
+}
+
 impl Cache {
     /// The document of this key, if somebody sent it.
     pub async fn document(&self, key: Key) -> Option<Arc<str>> {

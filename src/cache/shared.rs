@@ -41,6 +41,8 @@ const CLAIMED: Duration = Duration::from_secs(2);
 /// rest is for events.
 const ROOM_ASKED: Duration = Duration::from_secs(5);
 const ROOM_PART: u64 = 2;
+/// How many names are looked at in one step.
+const SCANNED: &str = "500";
 /// How many writes may be under way; what is more is not written.
 const WRITES: usize = 32;
 
@@ -298,9 +300,65 @@ impl Shared {
             .await;
     }
 
+    /// Deletes all that is kept, of every build, unless that was done after so many erasures and is
+    /// not to be done once more; whether it is done. In a Redis Cluster, whose nodes would have to be asked one by one, what is kept is
+    /// left to expire.
+    pub(super) async fn forget(&self, erasures: i64, once_more: bool) -> bool {
+        if matches!(self.server, Server::Cluster(_)) {
+            return true;
+        }
+        let Some(prefix) = self.lock().as_ref().map(|line| Arc::clone(&line.prefix)) else {
+            return false;
+        };
+        let Some((ours, _)) = prefix.rsplit_once(':') else {
+            return true;
+        };
+        let mark = format!("{}-erasures", ours.trim_end_matches(':'));
+        let done: Option<(Option<i64>,)> = self.ask(|_| pipe("GET", &[&mark])).await;
+        match done {
+            Some((Some(done),)) if done == erasures && !once_more => return true,
+            Some(_) => {}
+            None => return false,
+        }
+        let mut cursor = 0_u64;
+        loop {
+            let page: Option<((u64, Vec<String>),)> = self
+                .ask(|_| {
+                    let cursor = cursor.to_string();
+                    let all = "tidewater:*:cache:*";
+                    pipe("SCAN", &[&cursor, "MATCH", all, "COUNT", SCANNED])
+                })
+                .await;
+            let Some(((next, names),)) = page else {
+                return false;
+            };
+            for name in names.iter().filter(|name| name.starts_with(ours)) {
+                let gone: Option<(i64,)> = self.ask(|_| pipe("UNLINK", &[name])).await;
+                if gone.is_none() {
+                    return false;
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let noted: Option<(String,)> = self
+            .ask(|_| pipe("SET", &[&mark, &erasures.to_string()]))
+            .await;
+        noted.is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Line>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One command.
+fn pipe(command: &str, arguments: &[&str]) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd(command).arg(arguments);
+    pipeline
 }
 
 impl Connection {

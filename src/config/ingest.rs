@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::domain::ip_address::IpAddresses;
+
 /// When events are acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IngestMode {
@@ -22,6 +24,17 @@ pub enum FsyncPolicy {
     Everysec,
     /// Before it answers.
     Always,
+}
+
+/// What is kept of IP addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeptAddresses {
+    /// All of them.
+    Full,
+    /// Their networks.
+    Truncated,
+    /// Nothing.
+    Dropped,
 }
 
 /// Ingest.
@@ -116,6 +129,17 @@ pub struct IngestConfig {
     )]
     pub quarantine_days: u32,
 
+    /// What is kept of IP addresses in events where their tenant says nothing: all of them (full),
+    /// their networks (truncated: IPv4 /24, IPv6 /48), or nothing (dropped).
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_IP_ADDRESSES",
+        value_name = "WHAT",
+        default_value = "truncated"
+    )]
+    pub ip_addresses: KeptAddresses,
+
     /// Every how many seconds an event of our own is sent, to a tenant of its own, and timed until
     /// a question finds it. 0: never.
     #[arg(
@@ -139,6 +163,16 @@ pub struct IngestConfig {
 }
 
 impl IngestConfig {
+    /// What is kept of IP addresses where their tenant says nothing.
+    #[must_use]
+    pub fn addresses(&self) -> IpAddresses {
+        match self.ip_addresses {
+            KeptAddresses::Full => IpAddresses::Full,
+            KeptAddresses::Truncated => IpAddresses::Truncated,
+            KeptAddresses::Dropped => IpAddresses::Dropped,
+        }
+    }
+
     /// How long an event's id is remembered.
     #[must_use]
     pub fn idempotency_window(&self) -> Duration {

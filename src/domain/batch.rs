@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::event::Event;
+use super::person::shown;
 use super::tenant::TenantId;
 
 /// What one request brought, or a part of it.
@@ -69,7 +70,7 @@ impl Protocol {
 }
 
 /// An event that goes to quarantine: it breaks a rule, and is kept as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Follows from what was sent: the same sent again is held once.
     pub quarantine_id: Uuid,
@@ -82,6 +83,8 @@ pub struct Held {
     /// Why.
     pub refusal: Refusal,
 }
+
+shown!(Held as "Held" { quarantine_id, protocol, event_type, refusal });
 
 /// Why an event is not stored as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

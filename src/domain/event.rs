@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::money::Currency;
+use super::person::shown;
 use super::tenant::TenantId;
 
 /// The type of the events that carry a page's URL.
@@ -40,7 +41,7 @@ impl EventType {
 }
 
 /// An event that passed validation: it can be stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The sender's id, or one made for it; unique within the tenant.
     pub id: Uuid,
@@ -74,8 +75,10 @@ pub struct Event {
     pub digest: i64,
 }
 
+shown!(Event as "Event" { id, event_type, timestamp, bot });
+
 /// The user of an event as the sender names them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRef {
     /// Follows from the tenant, the kind and the sender's id: needs no look-up.
     pub id: Uuid,
@@ -88,6 +91,8 @@ pub struct UserRef {
     /// What the event tells of the user's email address.
     pub email: Option<String>,
 }
+
+shown!(UserRef as "UserRef" { id, anonymous });
 
 /// What was bought together, or paid back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +118,7 @@ pub enum OrderKind {
 }
 
 /// An id that turned out to be of the event's user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// How it turned out.
     pub kind: LinkKind,
@@ -124,6 +129,8 @@ pub struct Link {
     /// Whether it is an `anonymousId`.
     pub anonymous: bool,
 }
+
+shown!(Link as "Link" { kind, user_id, anonymous });
 
 /// How two ids turned out to be of one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

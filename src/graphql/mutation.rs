@@ -1,8 +1,9 @@
-//! What can be changed: events, the catalogue, the schemas of events, what is in quarantine, and
-//! exports.
+//! What can be changed: events, the catalogue, the schemas of events, what is in quarantine,
+//! exports, and what is kept of people.
 
 mod exports;
 mod intake;
+mod privacy;
 
 use async_graphql::{Context, MergedObject, Object, Result};
 
@@ -24,6 +25,7 @@ pub struct Mutation(
     ShopMutations,
     intake::IntakeMutations,
     exports::ExportMutations,
+    privacy::PrivacyMutations,
 );
 
 #[derive(Default)]

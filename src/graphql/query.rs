@@ -5,6 +5,7 @@ mod filters;
 mod intake;
 mod metrics;
 mod nodes;
+mod privacy;
 mod records;
 mod sales;
 mod top;
@@ -23,4 +24,5 @@ pub struct Query(
     metrics::MetricsQueries,
     top::TopQueries,
     exports::ExportQueries,
+    privacy::PrivacyQueries,
 );

@@ -12,6 +12,7 @@ pub(super) mod metrics_filter;
 pub(super) mod metrics_input;
 pub(super) mod node;
 pub(super) mod pageview;
+pub(super) mod privacy;
 pub(super) mod product;
 pub(super) mod provenance;
 pub(super) mod purchase;

@@ -11,6 +11,7 @@ use super::rules::{Breach, Verdict};
 use super::validate::validate;
 use crate::domain::batch::{Held, Protocol, Refusal};
 use crate::domain::event::Event;
+use crate::domain::person::shown;
 use crate::domain::tenant::{Sender, TenantId};
 use crate::error::Code;
 
@@ -48,7 +49,7 @@ pub struct Rejection {
 }
 
 /// An event that breaks a rule, as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
     /// How the payload is to be read.
     pub protocol: Protocol,
@@ -61,6 +62,8 @@ pub struct Kept {
     /// Its type, if that can be told.
     pub event_type: Option<String>,
 }
+
+shown!(Kept as "Kept" { protocol, event_type });
 
 /// The id that a sender gave an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

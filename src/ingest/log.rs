@@ -38,6 +38,8 @@ pub enum Written {
     Conflict,
     /// The database cannot store it: it is in quarantine.
     Held,
+    /// It is of before its user was erased: it is not kept.
+    Erased,
 }
 
 impl From<Outcome> for Written {
@@ -46,6 +48,7 @@ impl From<Outcome> for Written {
             Outcome::Accepted => Self::Accepted,
             Outcome::Duplicate => Self::Duplicate,
             Outcome::Conflict => Self::Conflict,
+            Outcome::Erased => Self::Erased,
         }
     }
 }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::judge::{Kept, SentId};
 use super::{MAX_EVENT_BYTES, Rejection};
 use crate::domain::batch::Protocol;
+use crate::domain::person::shown;
 use crate::error::Code;
 use json::{Members, lenient_text, object};
 
@@ -30,7 +31,7 @@ pub use names::Names;
 pub use segment::KINDS;
 
 /// An event as sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Draft<'a> {
     /// How it was written.
     pub protocol: Protocol,
@@ -85,6 +86,8 @@ pub struct Draft<'a> {
     /// Where they stand, if not where the names say.
     pub properties_path: Option<&'static str>,
 }
+
+shown!(Draft<'_> as "Draft" { protocol, event_id, event_type, timestamp });
 
 /// An order's line as sent.
 #[derive(Clone, Debug, Default)]

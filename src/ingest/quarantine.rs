@@ -92,6 +92,8 @@ pub enum ReplayStatus {
     Conflict,
     /// It still breaks a rule.
     Held,
+    /// It is of before its user was erased, and is not stored.
+    Erased,
     /// Nothing is held under this id.
     NotHeld,
 }
@@ -250,6 +252,7 @@ impl Replayed {
             Written::Duplicate => (ReplayStatus::Duplicate, None),
             Written::Conflict => (ReplayStatus::Conflict, Some(Code::IdConflict)),
             Written::Held => (ReplayStatus::Held, Some(Code::StorageRejected)),
+            Written::Erased => (ReplayStatus::Erased, Some(Code::UserErased)),
         };
         self.status = status;
         if let Some(code) = code {
@@ -281,7 +284,8 @@ fn read(
             rules.check(event)
         }
     };
-    match judge(draft, sender, row.received_at, || row.quarantine_id, check) {
+    let judged = judge(draft, sender, row.received_at, || row.quarantine_id, check);
+    match rules.guarded(judged) {
         Judged::Good(event) => Ok((event, None)),
         Judged::Warned(event, note) => Ok((event, Some(note))),
         Judged::Held(held) => Err(held.refusal),

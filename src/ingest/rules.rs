@@ -19,11 +19,13 @@ use uuid::Uuid;
 use super::Judged;
 use crate::domain::batch::Refusal;
 use crate::domain::event::Event;
+use crate::domain::ip_address::IpAddresses;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::db::refresh;
 use crate::storage::entity::event_schema::Mode;
 use crate::storage::queries::event_schemas::{known_types, of_types, versions};
+use crate::storage::queries::privacy::ip_addresses;
 use crate::storage::queries::quarantine::held_up_to;
 use crate::storage::{Db, StorageError};
 use crate::telemetry::metrics::Metrics;
@@ -89,6 +91,8 @@ pub struct Rules {
     /// Those that are stored; and those let in since, which may lie in a stream, with the moment.
     types: Mutex<HashMap<String, Option<Instant>>>,
     held: Arc<HeldCount>,
+    /// What is kept of IP addresses.
+    addresses: IpAddresses,
     metrics: Metrics,
 }
 
@@ -196,6 +200,21 @@ impl Rules {
         recent.map(|(name, at)| (name.clone(), *at)).collect()
     }
 
+    /// A judgement with no more of people's IP addresses in it than the tenant keeps, in what is
+    /// stored and in what is held.
+    #[must_use]
+    pub fn guarded(&self, mut judged: Judged) -> Judged {
+        let text = match &mut judged {
+            Judged::Good(event) | Judged::Warned(event, _) => &mut event.properties,
+            Judged::Held(held) => &mut held.payload,
+            Judged::Rejected(_) => return judged,
+        };
+        if let Some(reduced) = self.addresses.reduced(text) {
+            *text = reduced;
+        }
+        judged
+    }
+
     /// A judgement as it is where quarantine is full: what cannot be held is rejected.
     #[must_use]
     pub fn bounded(&self, judged: Judged) -> Judged {
@@ -230,12 +249,14 @@ pub struct RulesCache {
     fresh: Cache<TenantId, Arc<Rules>>,
     /// What was known last: schemas that did not change are not compiled again.
     last: Cache<TenantId, Arc<Rules>>,
+    /// What is kept of IP addresses where a tenant says nothing.
+    addresses: IpAddresses,
 }
 
 impl RulesCache {
     /// A cache over this database.
     #[must_use]
-    pub fn new(db: Db, metrics: Metrics) -> Self {
+    pub fn new(db: Db, metrics: Metrics, addresses: IpAddresses) -> Self {
         let builder = || {
             Cache::builder()
                 .max_capacity(ROOM)
@@ -246,6 +267,7 @@ impl RulesCache {
             metrics,
             fresh: builder().time_to_live(MEMORY).build(),
             last: builder().time_to_idle(IDLE).build(),
+            addresses,
         }
     }
 
@@ -329,6 +351,7 @@ impl RulesCache {
             schemas,
             types: Mutex::new(types),
             held: self.count(tenant, last).await?,
+            addresses: ip_addresses(db, tenant).await?.unwrap_or(self.addresses),
             metrics: self.metrics.clone(),
         })
     }

@@ -201,6 +201,7 @@ impl Writer {
             (&metrics.stored_accepted, Outcome::Accepted),
             (&metrics.stored_duplicate, Outcome::Duplicate),
             (&metrics.stored_conflict, Outcome::Conflict),
+            (&metrics.stored_erased, Outcome::Erased),
         ] {
             let count = stored.outcomes.iter().filter(|one| **one == outcome);
             counter.increment(count.count() as u64);

@@ -58,6 +58,17 @@ pub enum Exported {
     Products(RecordFilter),
     /// Numbers.
     Metrics(Box<MetricsQuestion>),
+    /// All that is kept of a person.
+    UserData(UserData),
+}
+
+/// Which person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserData {
+    /// Any id of theirs.
+    pub user_id: Uuid,
+    /// What senders call them, if the request says.
+    pub word: Option<String>,
 }
 
 impl Exported {
@@ -72,6 +83,7 @@ impl Exported {
             Self::Refunds(_) => "refunds",
             Self::Products(_) => "products",
             Self::Metrics(_) => "metrics",
+            Self::UserData(_) => "user-data",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{Read, Step};
@@ -75,6 +75,8 @@ pub struct Provenance {
     pub query_ms: i64,
     /// How far an estimate may be off, as a part of it; nothing of exact answers.
     pub error_bound: Option<f64>,
+    /// From when on events are kept, if the range begins before.
+    pub kept_from: Option<DateTime<Utc>>,
     /// Where the answer itself was found: not part of what is kept.
     #[serde(skip)]
     pub found: Found,
@@ -104,8 +106,19 @@ impl Provenance {
             rows_estimated: 0,
             query_ms: 0,
             error_bound: None,
+            kept_from: row.kept_from,
             found: Found::default(),
         }
+    }
+
+    /// What there is to say to who reads the numbers.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let kept_from = self.kept_from.iter().map(|from| {
+            let from = from.to_rfc3339_opts(SecondsFormat::Secs, true);
+            format!("The range begins before {from}: what is older is not kept.")
+        });
+        kept_from.collect()
     }
 
     /// The same of so many rows.

@@ -74,13 +74,24 @@ impl Span {
         }
     }
 
-    fn from(self) -> NaiveDate {
+    /// The partitions of this span.
+    #[must_use]
+    pub fn partitions(self) -> Vec<String> {
+        let names = self.tables().iter().map(|table| self.name(table));
+        names.collect()
+    }
+
+    /// Its first day.
+    #[must_use]
+    pub fn from(self) -> NaiveDate {
         match self {
             Self::Events { from, .. } | Self::Receipts(from) => from,
         }
     }
 
-    fn to(self) -> NaiveDate {
+    /// The day after its last.
+    #[must_use]
+    pub fn to(self) -> NaiveDate {
         match self {
             Self::Events { from, months } => from + Months::new(months),
             Self::Receipts(day) => day + Days::new(1),

@@ -20,6 +20,8 @@ mod changes;
 mod classified;
 mod copy;
 pub mod entries;
+mod erased;
+pub mod erasures;
 pub mod event_schemas;
 pub mod exports;
 mod facts;
@@ -27,9 +29,12 @@ mod idempotency;
 mod identity;
 mod intake;
 pub mod keys;
+pub mod privacy_policies;
 pub mod products;
 pub mod quarantine;
+pub mod retention;
 pub mod rollups;
+mod seen;
 pub mod summaries;
 pub mod tenants;
 mod user_days;
@@ -70,6 +75,8 @@ struct Incoming<'a> {
     event: &'a Event,
     /// As the list of bots says, or someone who knows better.
     bot: bool,
+    /// Whether it is of before its user was erased.
+    erased: bool,
 }
 
 impl Incoming<'_> {
@@ -125,6 +132,8 @@ pub enum Outcome {
     Duplicate,
     /// Another content was stored under its id before, and stays.
     Conflict,
+    /// It is of before its user was erased, and is not stored.
+    Erased,
 }
 
 /// Committed batches.
@@ -151,7 +160,7 @@ pub struct WriteMemory {
     users: SeenUsers,
     days: SeenDays,
     classified: Classified,
-    intake: intake::Seen,
+    intake: intake::SeenWords,
     ids: Ids,
 }
 
@@ -214,8 +223,7 @@ async fn store_until_settled(
     // Events whose facts are stored though their ids left the window.
     let mut stored_before = vec![false; incoming.len()];
     for collisions in 0..ATTEMPTS {
-        let version = sayings.version();
-        let attempt = attempt(db, memory, work, (version, &incoming), &stored_before).await;
+        let attempt = attempt(db, memory, work, (&sayings, &incoming), &stored_before).await;
         match attempt {
             Ok(Attempt::Committed(stored)) => {
                 return Ok(Stored {
@@ -249,6 +257,7 @@ fn incoming<'a>(sayings: &Sayings, work: &[Work<'a>]) -> Vec<Incoming<'a>> {
             batch,
             event: &event.what,
             bot: sayings.is_bot(batch.tenant, &event.what),
+            erased: sayings.erased().has(batch, &event.what),
         })
     };
     work.iter().flat_map(of_batch).collect()
@@ -280,9 +289,10 @@ async fn attempt(
     db: &Db,
     memory: &WriteMemory,
     work: &[Work<'_>],
-    (version, incoming): (i64, &[Incoming<'_>]),
+    (sayings, incoming): (&Sayings, &[Incoming<'_>]),
     stored_before: &[bool],
 ) -> Result<Attempt, StorageError> {
+    let version = sayings.version();
     let entries: Vec<Entry> = incoming.iter().map(Incoming::entry).collect();
     let mut connection = db.writes().acquire().await?;
     let (reservation, verdicts) = log::reserve(&mut connection, &memory.ids, &entries).await?;
@@ -290,13 +300,16 @@ async fn attempt(
     let outcomes: Vec<Outcome> = entries
         .iter()
         .zip(verdicts)
-        .zip(stored_before)
-        .map(|((entry, verdict), stored_before)| match verdict {
-            Verdict::Taken(digest) if digest == entry.digest() => Outcome::Duplicate,
-            Verdict::Taken(_) => Outcome::Conflict,
-            Verdict::Free if *stored_before => Outcome::Duplicate,
-            Verdict::Free => Outcome::Accepted,
-        })
+        .zip(stored_before.iter().zip(incoming))
+        .map(
+            |((entry, verdict), (stored_before, incoming))| match verdict {
+                Verdict::Taken(digest) if digest == entry.digest() => Outcome::Duplicate,
+                Verdict::Taken(_) => Outcome::Conflict,
+                Verdict::Free if *stored_before => Outcome::Duplicate,
+                Verdict::Free if incoming.erased => Outcome::Erased,
+                Verdict::Free => Outcome::Accepted,
+            },
+        )
         .collect();
     let is_accepted = |outcome: &Outcome| *outcome == Outcome::Accepted;
     let accepted: Vec<Incoming<'_>> = incoming
@@ -310,12 +323,13 @@ async fn attempt(
         let text = "another worker has stored an entry of the stream";
         return Err(StorageError::Retry(text.to_owned()));
     }
-    let new_users = memory.users.unseen(&accepted);
+    let new_users = memory.users.unseen(version, &accepted);
     users::store(&mut transaction, &new_users).await?;
     let new_days = memory.days.unseen(version, &accepted);
     user_days::store(&mut transaction, &new_days).await?;
-    let new_words = memory.intake.unseen(&accepted);
-    intake::store(&mut transaction, &new_words, work, &outcomes).await?;
+    let new_words = memory.intake.unseen(version, &accepted);
+    let erased = sayings.erased();
+    intake::store(&mut transaction, &new_words, work, &outcomes, erased).await?;
     let categories = facts::categories(&mut transaction, &accepted).await?;
     facts::store(&mut transaction, &accepted, &categories).await?;
 
@@ -339,6 +353,12 @@ async fn attempt(
         changes::mark(&mut transaction, segment.change, &accepted, &joined.ids).await?;
         sales = rollups::add(&mut transaction, &accepted, &categories).await?;
         claimed = Some((segment, entries));
+    } else if work.iter().any(|work| !work.batch.held.is_empty())
+        && changes::sayings(&mut transaction).await? != version
+    {
+        // What is held may name somebody who was erased meanwhile.
+        transaction.rollback().await?;
+        return Ok(Attempt::Classified);
     }
     let committing = tokio::time::Instant::now();
     transaction.commit().await?;
@@ -350,9 +370,9 @@ async fn attempt(
         memory.ids.commit(&segment, &entries);
     }
     drop(reservation);
-    memory.users.remember(&new_users);
+    memory.users.remember(version, &new_users);
     memory.days.remember(version, &new_days);
-    memory.intake.remember(new_words);
+    memory.intake.remember(version, new_words);
     Ok(Attempt::Committed(Stored {
         outcomes,
         transaction_id,

@@ -105,6 +105,8 @@ metrics! {
     /// Events by what the database made of them; what senders were told is another count.
     stored_conflict: Counter = "tidewater_ingest_stored_total" ["status" = "conflict"],
     /// Events by what the database made of them; what senders were told is another count.
+    stored_erased: Counter = "tidewater_ingest_stored_total" ["status" = "erased"],
+    /// Events by what the database made of them; what senders were told is another count.
     stored_held: Counter = "tidewater_ingest_stored_total" ["status" = "quarantined"],
     /// Appends to a stream, and how long each took, in seconds.
     stream_append_seconds: Histogram = "tidewater_stream_append_seconds",

@@ -30,6 +30,8 @@ pub(in crate::graphql) enum ExportKind {
     Products,
     /// Numbers: the answer to `metrics`.
     Metrics,
+    /// All that is kept of a person: of `exportUserData` alone.
+    UserData,
 }
 
 /// How a file is written.
@@ -154,6 +156,7 @@ impl ExportKind {
             Exported::Refunds(_) => Self::Refunds,
             Exported::Products(_) => Self::Products,
             Exported::Metrics(_) => Self::Metrics,
+            Exported::UserData(_) => Self::UserData,
         }
     }
 
@@ -166,7 +169,7 @@ impl ExportKind {
                 &["range", "userId", "productId", "category", "region"]
             }
             Self::Products => &["category"],
-            Self::Users | Self::Metrics => &[],
+            Self::Users | Self::Metrics | Self::UserData => &[],
         }
     }
 }
@@ -227,6 +230,10 @@ impl ExportInput {
                 "This export cannot be narrowed by `{name}`, but by {known}."
             )));
         }
+        if self.what == ExportKind::UserData {
+            let detail = "What is kept of a person is asked for with `exportUserData`.";
+            return Err(refused(detail.to_owned()));
+        }
         let is_metrics = self.what == ExportKind::Metrics;
         if self.metrics.is_some() != is_metrics {
             let detail = "`metrics` is the question of `METRICS`, and of nothing else.";
@@ -245,7 +252,9 @@ impl ExportInput {
             (ExportKind::Purchases, None) => Exported::Purchases(filter),
             (ExportKind::Refunds, None) => Exported::Refunds(filter),
             (ExportKind::Products, None) => Exported::Products(filter),
-            (ExportKind::Events | ExportKind::Metrics, None) => Exported::Events(filter),
+            (ExportKind::Events | ExportKind::Metrics | ExportKind::UserData, None) => {
+                Exported::Events(filter)
+            }
         };
         Ok(ExportQuestion {
             what,

@@ -65,6 +65,10 @@ pub(in crate::graphql) struct Provenance {
     query_ms: i64,
     /// How far an estimate may be off, as a part of it; nothing of exact answers.
     error_bound: Option<f64>,
+    /// From when on events are kept, if the range begins before.
+    kept_from: Option<DateTime<Utc>>,
+    /// What there is to say to who reads the numbers, in words.
+    warnings: Vec<String>,
     /// Where the answer was found.
     cache: Cached,
 }
@@ -72,6 +76,8 @@ pub(in crate::graphql) struct Provenance {
 impl From<provenance::Provenance> for Provenance {
     fn from(provenance: provenance::Provenance) -> Self {
         Self {
+            warnings: provenance.warnings(),
+            kept_from: provenance.kept_from,
             as_of: provenance.as_of,
             watermark: provenance.watermark,
             source: provenance.source.into(),

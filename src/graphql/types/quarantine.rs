@@ -181,6 +181,8 @@ pub(in crate::graphql) enum ReplayStatus {
     Conflict,
     /// It still breaks a rule, this one; it stays in quarantine.
     Held,
+    /// It is of before its user was erased, and is not stored.
+    Erased,
     /// Nothing is held under this id: it was replayed or discarded before, or never was here.
     NotHeld,
 }

@@ -77,7 +77,7 @@ impl Rendering for Files {
             Exported::Products(filter) => {
                 list::<Product>(records, tenant, filter, format, file).await
             }
-            Exported::Metrics(_) => Ok(()),
+            Exported::Metrics(_) | Exported::UserData(_) => Ok(()),
         }
     }
 

@@ -50,6 +50,12 @@ pub(in crate::http) struct Provenance {
     query_ms: i64,
     /// How far an estimate may be off, as a part of it; null of exact answers.
     error_bound: Option<f64>,
+    /// From when on events are kept: RFC 3339, UTC; only where the range begins before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_from: Option<DateTime<Utc>>,
+    /// What there is to say to who reads the numbers, in words; only where there is anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Said in headers, so that the same answer has the same bytes.
     #[serde(skip)]
     pub(super) found: provenance::Found,
@@ -71,6 +77,8 @@ impl Provenance {
 impl From<provenance::Provenance> for Provenance {
     fn from(provenance: provenance::Provenance) -> Self {
         Self {
+            warnings: provenance.warnings(),
+            kept_from: provenance.kept_from,
             as_of: provenance.as_of,
             watermark: provenance.watermark,
             source: match provenance.source {

@@ -24,6 +24,7 @@
 
 mod consumer;
 mod durability;
+mod erase;
 mod flusher;
 mod keys;
 mod line;
@@ -45,6 +46,7 @@ use crate::domain::batch::Batch;
 use crate::error::{Code, Problem};
 use crate::ingest::writer::Writer;
 pub use consumer::Consumers;
+pub use erase::Streams;
 use flusher::Waiting;
 use line::{Line, Server};
 pub use observer::PartitionHealth;

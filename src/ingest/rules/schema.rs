@@ -109,8 +109,9 @@ impl PropertySchema {
     }
 }
 
+/// What is wrong, without the value that is: it may be a person's.
 fn words(error: &ValidationError<'_>) -> String {
-    bounded(error.to_string(), MAX_WORDS)
+    bounded(error.masked_with("the value").to_string(), MAX_WORDS)
 }
 
 /// The place of what does not fit; of what is missing, the place where it should be.
@@ -321,7 +322,10 @@ mod tests {
             (json!({"sku": "a", "price": 1.5, "other": null}), None),
             (
                 json!({"sku": "a", "price": -5}),
-                Some(("properties.price", "-5 is less than the minimum of 0")),
+                Some((
+                    "properties.price",
+                    "the value is less than the minimum of 0",
+                )),
             ),
             (
                 json!({"price": 5}),
@@ -329,11 +333,14 @@ mod tests {
             ),
             (
                 json!({"sku": "a", "items": [{"n": 1}, {"n": "x"}]}),
-                Some(("properties.items[1].n", r#""x" is not of type "integer""#)),
+                Some((
+                    "properties.items[1].n",
+                    r#"the value is not of type "integer""#,
+                )),
             ),
             (
                 json!({"sku": "a", "mail": "nobody"}),
-                Some(("properties.mail", r#""nobody" is not a "email""#)),
+                Some(("properties.mail", r#"the value is not a "email""#)),
             ),
         ];
         for (properties, expected) in cases {
@@ -350,7 +357,7 @@ mod tests {
             three,
             (
                 "properties.a".to_owned(),
-                r#""1" is not of type "integer"; properties.b: "2" is not of type "integer"; properties.c: "3" is not of type "integer""#
+                r#"the value is not of type "integer"; properties.b: the value is not of type "integer"; properties.c: the value is not of type "integer""#
                     .to_owned()
             )
         );

@@ -13,6 +13,8 @@ use crate::reports::records::{Listed, RecordFilter, Records};
 use crate::storage::StorageError;
 use crate::storage::entity::{event, pageview, product, purchase, refund, user};
 use crate::storage::queries::exports::ExportRow;
+use crate::storage::queries::user_data;
+use crate::storage::writes::erasures::person;
 use crate::storage::writes::exports as writes;
 
 /// How long an export is ours without a sign of life, and how often there is one.
@@ -139,6 +141,15 @@ impl Reports {
                 file.write(piece, 0).await?;
             }
             file.write(&[], rows).await?;
+        } else if let Exported::UserData(asked) = &question.what {
+            let word = asked.word.as_deref();
+            let person = person(&self.db, tenant, asked.user_id, word).await?;
+            user_data::begin(&*snapshot, &person).await?;
+            while let Some(lines) = user_data::next(&*snapshot, &person).await? {
+                for line in lines {
+                    file.write(format!("{line}\n").as_bytes(), 1).await?;
+                }
+            }
         } else {
             let records = Records::of(&snapshot);
             rendering
@@ -159,7 +170,7 @@ impl Reports {
             Exported::Purchases(filter) => self.counted::<purchase::Entity>(tenant, filter).await,
             Exported::Refunds(filter) => self.counted::<refund::Entity>(tenant, filter).await,
             Exported::Products(filter) => self.counted::<product::Entity>(tenant, filter).await,
-            Exported::Metrics(_) => return None,
+            Exported::Metrics(_) | Exported::UserData(_) => return None,
         };
         i64::try_from(count.ok()?).ok()
     }

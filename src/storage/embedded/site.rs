@@ -219,6 +219,9 @@ impl Site {
             "log_truncate_on_rotation=on",
             "log_rotation_age=1d",
             "log_rotation_size=0",
+            // What is refused is named in our own log; details quote rows, and rows are people's.
+            "log_error_verbosity=terse",
+            "log_min_error_statement=panic",
             log_directory.as_str(),
         ] {
             command.arg("-c").arg(setting);

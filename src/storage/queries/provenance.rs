@@ -21,6 +21,8 @@ pub struct ProvenanceRow {
     pub excluded_bots: i64,
     /// How many of the tenant's events are in quarantine, [`MAX_QUARANTINED`] at the most.
     pub quarantined: i64,
+    /// From when on the tenant's events are kept, if the ranges begin before.
+    pub kept_from: Option<DateTime<Utc>>,
 }
 
 /// One statement: range scans of the key of `traffic_minute`, a row of `watermark`, and as much of
@@ -31,7 +33,11 @@ const SQL: &str = "
            coalesce(sum(events) FILTER (WHERE bot AND NOT $5), 0)::bigint AS excluded_bots,
            (SELECT count(*)
             FROM (SELECT FROM quarantine WHERE tenant_id = $1 AND state = 'held' LIMIT $6) AS held
-           ) AS quarantined
+           ) AS quarantined,
+           (SELECT kept_from FROM privacy_policy
+            WHERE tenant_id = $1
+                  AND kept_from > (SELECT min(since) FROM unnest($2::timestamptz[]) AS since)
+           ) AS kept_from
     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS range (since, before)
     JOIN traffic_minute ON minute >= since AND minute < before
     WHERE tenant_id = $1

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sqlx;
+use sea_orm::sqlx::{self, PgConnection};
 use uuid::Uuid;
 
 use super::{Incoming, Transaction};
@@ -84,6 +84,18 @@ pub(super) async fn mark_again(
             .execute(&mut **transaction)
             .await?;
     Ok(marked.rows_affected())
+}
+
+/// How often something was said, or somebody erased; nobody says more until the transaction ends.
+pub(super) async fn sayings(transaction: &mut Transaction) -> Result<i64, StorageError> {
+    let number = sqlx::query_scalar("SELECT classifications FROM idempotency_head FOR SHARE");
+    Ok(number.fetch_one(&mut **transaction).await?)
+}
+
+/// The number of the last change, for one who looks at what comes after.
+pub(super) async fn last(connection: &mut PgConnection) -> Result<i64, StorageError> {
+    let number = sqlx::query_scalar("SELECT changes FROM idempotency_head");
+    Ok(number.fetch_one(connection).await?)
 }
 
 /// Locks out whoever would commit events, until the transaction ends.

@@ -1,11 +1,13 @@
-//! What was said of user agents, which counts more than the list of bots: remembered, and read anew
-//! when the head of the idempotency log tells that something was said since.
+//! What was said of user agents, which counts more than the list of bots, and who was erased:
+//! remembered, and read anew when the head of the idempotency log tells that something was said
+//! since.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::sqlx::{self, PgPool};
 
+use super::erased::Erased;
 use super::intake::user_agent_id;
 use crate::domain::event::Event;
 use crate::domain::tenant::TenantId;
@@ -21,6 +23,7 @@ pub(super) struct Sayings {
     /// How often something had been said by then.
     version: i64,
     bots: HashMap<(TenantId, i64), bool>,
+    erased: Arc<Erased>,
 }
 
 impl Sayings {
@@ -36,6 +39,11 @@ impl Sayings {
 
     pub(super) fn version(&self) -> i64 {
         self.version
+    }
+
+    /// Who was erased, and until when.
+    pub(super) fn erased(&self) -> &Erased {
+        &self.erased
     }
 }
 
@@ -60,7 +68,13 @@ impl Classified {
             .into_iter()
             .map(|(tenant, id, bot)| ((TenantId(tenant), id), bot));
         let bots = bots.collect();
-        let sayings = Arc::new(Sayings { version, bots });
+        let before = Arc::clone(&self.now().erased);
+        let erased = Erased::load(pool, before).await?;
+        let sayings = Arc::new(Sayings {
+            version,
+            bots,
+            erased,
+        });
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.version <= sayings.version {
             *known = sayings;

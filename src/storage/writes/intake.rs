@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::erased::Erased;
+use super::seen::Seen;
 use super::{Incoming, Outcome, Transaction, Work};
-use crate::domain::batch::{Batch, Fate, Refusal};
+use crate::domain::batch::{Batch, Fate, Held, Placed, Refusal};
 use crate::domain::tenant::TenantId;
 use crate::error::Code;
 use crate::storage::StorageError;
@@ -28,7 +30,7 @@ enum Word {
 
 /// The words that are stored, as far as this process has seen: their hashes.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashSet<u64>>);
+pub(super) struct SeenWords(Mutex<Seen<u64>>);
 
 /// Words to store, and the hashes to remember them by.
 #[derive(Debug, Default)]
@@ -42,10 +44,12 @@ pub(super) fn user_agent_id(text: &str) -> i64 {
     xxh3_64(text.as_bytes()).cast_signed()
 }
 
-impl Seen {
+impl SeenWords {
     /// The words of a batch that are not known to be stored.
-    pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewWords {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn unseen(&self, version: i64, batch: &[Incoming<'_>]) -> NewWords {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.at(version);
+        let is_seen = |hash: &u64| seen.as_ref().is_some_and(|seen| seen.contains(hash));
         let mut new = NewWords::default();
         let mut hashes = HashSet::new();
         for incoming in batch {
@@ -53,13 +57,13 @@ impl Seen {
             let salt = u64::from(tenant.0.unsigned_abs());
             let event_type = event.event_type.as_str();
             let hash = xxhash_rust::xxh3::xxh3_64_with_seed(event_type.as_bytes(), salt);
-            if !seen.contains(&hash) && hashes.insert(hash) {
+            if !is_seen(&hash) && hashes.insert(hash) {
                 let word = Word::EventType(event_type.to_owned());
                 new.words.insert((tenant, word), incoming.received_at());
             }
             if let Some(text) = &event.user_agent {
                 let hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), !salt);
-                if !seen.contains(&hash) && hashes.insert(hash) {
+                if !is_seen(&hash) && hashes.insert(hash) {
                     let word = Word::UserAgent {
                         text: text.clone(),
                         bot: incoming.bot,
@@ -73,8 +77,11 @@ impl Seen {
     }
 
     /// Remembers words that are committed.
-    pub(super) fn remember(&self, words: NewWords) {
+    pub(super) fn remember(&self, version: i64, words: NewWords) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = seen.at(version) else {
+            return;
+        };
         if seen.len() + words.hashes.len() > MEMORY {
             seen.clear();
         }
@@ -82,10 +89,7 @@ impl Seen {
     }
 
     pub(super) fn forget(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
     }
 }
 
@@ -122,9 +126,10 @@ pub(super) async fn store(
     words: &NewWords,
     work: &[Work<'_>],
     outcomes: &[Outcome],
+    erased: &Erased,
 ) -> Result<(), StorageError> {
     store_words(transaction, words).await?;
-    hold(transaction, work).await?;
+    hold(transaction, work, erased).await?;
     store_receipts(transaction, work, outcomes).await
 }
 
@@ -186,12 +191,18 @@ async fn store_words(transaction: &mut Transaction, new: &NewWords) -> Result<()
     Ok(())
 }
 
-/// Puts events into quarantine; those that are there already stay as they are.
-async fn hold(transaction: &mut Transaction, work: &[Work<'_>]) -> Result<(), StorageError> {
+/// Puts events into quarantine; those that are there already stay as they are, and those that name
+/// somebody who was erased since they came are not kept.
+async fn hold(
+    transaction: &mut Transaction,
+    work: &[Work<'_>],
+    erased: &Erased,
+) -> Result<(), StorageError> {
     // By key; the first of those that were sent alike.
     let mut held = BTreeMap::new();
     for Work { batch, .. } in work {
-        for one in &batch.held {
+        let kept = |one: &&Placed<Held>| !erased.has_held(batch, &one.what);
+        for one in batch.held.iter().filter(kept) {
             let key = (batch.tenant, one.what.quarantine_id);
             held.entry(key).or_insert((*batch, &one.what));
         }
@@ -291,6 +302,7 @@ fn outcome_bytes(batch: &Batch, outcomes: &[Outcome]) -> Vec<u8> {
             Outcome::Accepted => Fate::Accepted,
             Outcome::Duplicate => Fate::Duplicate,
             Outcome::Conflict => Fate::Conflict,
+            Outcome::Erased => Fate::Rejected,
         };
         push(event.position, Some(event.what.id), fate);
     }
@@ -318,8 +330,12 @@ fn notes(batch: &Batch, outcomes: &[Outcome]) -> Value {
         .iter()
         .zip(outcomes)
         .filter_map(|(event, outcome)| {
-            let code = Code::IdConflict;
-            (*outcome == Outcome::Conflict).then(|| {
+            let code = match outcome {
+                Outcome::Conflict => Some(Code::IdConflict),
+                Outcome::Erased => Some(Code::UserErased),
+                Outcome::Accepted | Outcome::Duplicate => None,
+            };
+            code.map(|code| {
                 json!({
                     "position": event.position,
                     "code": code.name(),

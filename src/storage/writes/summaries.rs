@@ -139,7 +139,8 @@ async fn begin(db: &Db) -> Result<Transaction, StorageError> {
     sqlx::raw_sql(
         "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
          SET LOCAL statement_timeout = '10min';
-         SET LOCAL enable_seqscan = on",
+         SET LOCAL enable_seqscan = on;
+         SELECT pg_advisory_xact_lock_shared(hashtext('tidewater summing'))",
     )
     .execute(&mut *transaction)
     .await?;
@@ -149,6 +150,43 @@ async fn begin(db: &Db) -> Result<Transaction, StorageError> {
 async fn last_change(connection: &mut PgConnection) -> Result<i64, StorageError> {
     let change = sqlx::query_scalar("SELECT changes FROM idempotency_head");
     Ok(change.fetch_one(connection).await?)
+}
+
+/// Deletes what is summed up of a tenant and no longer true. Whoever sums up from an older moment
+/// has committed before, so that none of it comes back; it is summed up again by the job.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub(super) async fn forget_outdated(db: &Db, tenant: TenantId) -> Result<u64, StorageError> {
+    let mut transaction = db.writes().begin().await?;
+    sqlx::raw_sql(
+        "SET LOCAL statement_timeout = '15min';
+         SET LOCAL lock_timeout = '12min';
+         SELECT pg_advisory_xact_lock(hashtext('tidewater summing'))",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let gone = sqlx::query(
+        "WITH outdated AS (
+             DELETE FROM summarised AS known
+             WHERE tenant_id = $1
+                   AND EXISTS (
+                       SELECT FROM changed_hour AS its
+                       WHERE its.tenant_id = $1
+                             AND its.hour >= floor(extract(epoch FROM known.start) / 3600)::integer
+                             AND its.hour < ceil(extract(epoch FROM known.finish) / 3600)::integer
+                             AND its.number > known.change)
+             RETURNING span, start
+         )
+         DELETE FROM summary USING outdated
+         WHERE summary.tenant_id = $1 AND summary.span = outdated.span
+               AND summary.start = outdated.start",
+    )
+    .bind(tenant.0)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(gone.rows_affected())
 }
 
 /// Sums up an hour from its facts.

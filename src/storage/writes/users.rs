@@ -1,11 +1,12 @@
 //! Stores the users of a batch, skipping those that this process knows to be stored.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::sqlx;
 use uuid::Uuid;
 
+use super::seen::Seen;
 use super::{Incoming, Transaction};
 use crate::domain::event::{Link, UserRef};
 use crate::domain::tenant::TenantId;
@@ -16,19 +17,21 @@ const MEMORY: usize = 500_000;
 
 /// The users that are stored, as far as this process has seen.
 #[derive(Debug, Default)]
-pub(super) struct SeenUsers(Mutex<HashSet<Uuid>>);
+pub(super) struct SeenUsers(Mutex<Seen<Uuid>>);
 
 /// Users to store, by key; of several events of one user, the later one's traits count.
 pub(super) type NewUsers = BTreeMap<(TenantId, Uuid), UserRef>;
 
 impl SeenUsers {
     /// The users of a batch that are not known to be stored, or of whom it tells something new.
-    pub(super) fn unseen(&self, batch: &[Incoming<'_>]) -> NewUsers {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn unseen(&self, version: i64, batch: &[Incoming<'_>]) -> NewUsers {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.at(version);
+        let is_seen = |id: &Uuid| seen.as_ref().is_some_and(|seen| seen.contains(id));
         let mut users = NewUsers::new();
         for incoming in batch {
             if let Some(link) = &incoming.event.link
-                && !seen.contains(&link.user_id)
+                && !is_seen(&link.user_id)
             {
                 users
                     .entry((incoming.tenant(), link.user_id))
@@ -36,7 +39,7 @@ impl SeenUsers {
             }
             let user = &incoming.event.user;
             let has_traits = user.username.is_some() || user.email.is_some();
-            if seen.contains(&user.id) && !has_traits {
+            if is_seen(&user.id) && !has_traits {
                 continue;
             }
             users
@@ -51,8 +54,11 @@ impl SeenUsers {
     }
 
     /// Remembers users that are committed.
-    pub(super) fn remember(&self, users: &NewUsers) {
+    pub(super) fn remember(&self, version: i64, users: &NewUsers) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = seen.at(version) else {
+            return;
+        };
         if seen.len() + users.len() > MEMORY {
             seen.clear();
         }
@@ -60,10 +66,7 @@ impl SeenUsers {
     }
 
     pub(super) fn forget(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
     }
 }
 

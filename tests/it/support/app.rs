@@ -9,7 +9,7 @@ use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
     AccessConfig, CacheConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HttpConfig,
-    IngestConfig, IngestMode, LogConfig, QuestionConfig, StatusCodes,
+    IngestConfig, IngestMode, KeptAddresses, LogConfig, QuestionConfig, StatusCodes,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -278,6 +278,7 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             stream_durability: None,
             idempotency_days: 7,
             quarantine_days: 90,
+            ip_addresses: KeptAddresses::Truncated,
             // Tests count events.
             canary_seconds: 0,
             canary_objective_ms: 1_000,

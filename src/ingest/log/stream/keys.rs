@@ -20,7 +20,7 @@ pub(super) struct Keys {
     /// A hash of what lies in it: bytes and events.
     load: String,
     /// What could not be stored, with the reason.
-    dead: String,
+    pub(super) dead: String,
 }
 
 impl Keys {

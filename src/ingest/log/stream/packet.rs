@@ -189,9 +189,10 @@ mod tests {
     fn what_is_packed_is_unpacked_whole() {
         let (id, batches) = decode(&packed()).unwrap();
         assert_eq!(id, Uuid::from_u128(4));
+        let bytes: Vec<_> = batches.iter().map(|one| encode(one).unwrap()).collect();
         assert_eq!(
-            format!("{batches:?}"),
-            format!("{:?}", vec![batch(), batch()])
+            bytes,
+            [encode(&batch()).unwrap(), encode(&batch()).unwrap()]
         );
     }
 

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
 use sea_orm::sqlx;
 
 use crate::domain::calendar::{Hour, TimeRange};
@@ -89,6 +90,28 @@ pub async fn hour(db: &Db, tenant: TenantId, hour: Hour) -> Result<u64, StorageE
     Ok(rows)
 }
 
+/// An hour in pieces that writers can wait for.
+pub(in crate::storage::writes) async fn pieces_of(
+    db: &Db,
+    tenant: TenantId,
+    hour: Hour,
+) -> Result<Vec<TimeRange>, StorageError> {
+    let whole = TimeRange {
+        from: hour.begin(),
+        to: hour.begin() + LENGTHS[0],
+    };
+    let (mut open, mut pieces) = (vec![(0, whole)], Vec::new());
+    while let Some((length, piece)) = open.pop() {
+        match LENGTHS.get(length + 1) {
+            Some(shorter) if is_large(db, tenant, piece).await? => {
+                open.extend(cut(piece, *shorter).map(|part| (length + 1, part)));
+            }
+            _ => pieces.push(piece),
+        }
+    }
+    Ok(pieces)
+}
+
 /// A piece in shorter ones.
 fn cut(piece: TimeRange, length: TimeDelta) -> impl Iterator<Item = TimeRange> {
     let begin = move |n| piece.from + length * n;
@@ -100,7 +123,13 @@ fn cut(piece: TimeRange, length: TimeDelta) -> impl Iterator<Item = TimeRange> {
         .take_while(move |part| part.from < piece.to)
 }
 
-fn minutes_of(piece: TimeRange) -> Vec<DateTime<Utc>> {
+/// When a day of a zone begins.
+pub(in crate::storage::writes) fn begin_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    days::range_of(day, zone).from
+}
+
+/// Every minute of a piece.
+pub(in crate::storage::writes) fn minutes_of(piece: TimeRange) -> Vec<DateTime<Utc>> {
     let minutes = cut(piece, TimeDelta::minutes(1));
     minutes.map(|minute| minute.from).collect()
 }
@@ -217,7 +246,7 @@ pub async fn forget_summaries(db: &Db, owner: Owner, day: NaiveDate) -> Result<(
 }
 
 /// A transaction that may take its time.
-async fn look(db: &Db) -> Result<Transaction, StorageError> {
+pub(in crate::storage::writes) async fn look(db: &Db) -> Result<Transaction, StorageError> {
     let mut transaction = db.writes().begin().await?;
     sqlx::raw_sql(PATIENCE).execute(&mut *transaction).await?;
     Ok(transaction)
@@ -227,6 +256,22 @@ async fn look(db: &Db) -> Result<Transaction, StorageError> {
 async fn ensure_partitions(db: &Db, span: Span) -> Result<(), StorageError> {
     let spans = BTreeSet::from([span]);
     KnownSpans::default().ensure(db.writes(), &spans).await
+}
+
+/// The same of one who runs in a task.
+pub(in crate::storage::writes) async fn settled<F>(
+    step: impl Fn() -> F + Send,
+) -> Result<u64, StorageError>
+where
+    F: Future<Output = Result<u64, StorageError>> + Send,
+{
+    for _ in 1..ATTEMPTS {
+        match step().await {
+            Err(StorageError::Retry(_)) => tokio::time::sleep(BREATH).await,
+            result => return result,
+        }
+    }
+    step().await
 }
 
 /// Does it until it lost against no other transaction, a few times.
