@@ -2,6 +2,7 @@
 //!
 //! Pure and a leaf: no I/O, no clock, no other room. A new word gets a file of its own.
 
+pub mod audit;
 pub mod batch;
 pub mod calendar;
 pub mod condition;
@@ -9,6 +10,7 @@ pub mod event;
 pub mod identity;
 pub mod measure;
 pub mod money;
+pub mod network;
 pub mod number;
 pub mod summary;
 pub mod tenant;
