@@ -5,6 +5,7 @@
 
 #![allow(clippy::doc_markdown, reason = "help texts are read on terminals")]
 
+mod audit;
 mod demo;
 mod healthcheck;
 mod import;
@@ -15,6 +16,7 @@ mod openapi;
 mod rollups;
 mod schema;
 mod serve;
+mod tenants;
 mod worker;
 
 use std::process::ExitCode;
@@ -49,8 +51,12 @@ enum Command {
     Demo(demo::Demo),
     /// Send made-up events to a running server, fast, and check that all of them are stored.
     Load(load::Load),
-    /// Make, list and revoke API keys.
+    /// Make, list, rotate and revoke API keys.
     Keys(keys::Keys),
+    /// Make and list tenants.
+    Tenants(tenants::Tenants),
+    /// Look whether the audit log is as it was written.
+    Audit(audit::Audit),
     /// Make the rollups anew from the facts where they say something else, beside a running server.
     Rollups(rollups::Rollups),
     /// Print the GraphQL schema.
@@ -79,6 +85,8 @@ pub async fn run() -> ExitCode {
         Command::Demo(command) => command.run().await,
         Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
+        Command::Tenants(command) => command.run(config).await,
+        Command::Audit(command) => command.run(config).await,
         Command::Rollups(command) => command.run(config).await,
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),

@@ -10,6 +10,7 @@ mod cache;
 mod database;
 mod http;
 mod ingest;
+mod limits;
 mod logs;
 mod questions;
 mod redis_url;
@@ -22,6 +23,7 @@ pub use cache::CacheConfig;
 pub use database::DatabaseConfig;
 pub use http::HttpConfig;
 pub use ingest::{FsyncPolicy, IngestConfig, IngestMode};
+pub use limits::LimitConfig;
 pub use logs::LogConfig;
 pub use questions::QuestionConfig;
 pub use redis_url::RedisUrl;
@@ -39,6 +41,9 @@ pub struct Config {
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessConfig,
+    /// How much one may do.
+    #[command(flatten)]
+    pub limits: LimitConfig,
     /// How events are taken.
     #[command(flatten)]
     pub ingest: IngestConfig,

@@ -20,11 +20,13 @@ mod types;
 
 use async_graphql::SchemaBuilder;
 
+use crate::access::Access;
+use crate::access::limits::Limits;
 use crate::ingest::Ingest;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
 
-pub use errors::code_of;
+pub use errors::{code_of, retry_after_of};
 pub use execute::SocketExecutor;
 pub use loaders::Loaders;
 pub use respond::{Responded, Way, respond};
@@ -48,12 +50,20 @@ fn builder() -> Builder {
 
 /// The schema over these services.
 #[must_use]
-pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub) -> Schema {
+pub fn schema(
+    reports: Reports,
+    ingest: Ingest,
+    live: LiveHub,
+    access: Access,
+    limits: Limits,
+) -> Schema {
     let scales = cost::Scales::of(builder());
     builder()
         .data(reports)
         .data(ingest)
         .data(live)
+        .data(access)
+        .data(limits)
         .data(scales)
         .finish()
 }

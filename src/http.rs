@@ -8,6 +8,7 @@ mod assets;
 mod batch;
 mod body;
 mod cached;
+mod client;
 mod etag;
 mod graphiql;
 mod graphql;
@@ -23,8 +24,11 @@ mod socket;
 mod stream;
 mod turns;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, Version, header};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -36,6 +40,8 @@ use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
+use crate::access::limits::Limits;
+use crate::domain::network::Network;
 use crate::error::{Code, Problem};
 use crate::graphql::{Loaders, Schema};
 use crate::ingest::Ingest;
@@ -71,6 +77,10 @@ pub struct State {
     pub bodies: Bodies,
     /// Bounds the lists that are sent whole.
     pub exports: Exports,
+    /// How much each may do.
+    pub limits: Limits,
+    /// Who is believed when they say whom they speak for.
+    pub proxies: Arc<[Network]>,
     /// Counts.
     pub metrics: Metrics,
 }
@@ -82,7 +92,9 @@ pub fn router(state: State) -> Router {
         .allow_origin(Any)
         .allow_methods(Any)
         // `*` would not stand for Authorization.
-        .allow_headers(AllowHeaders::mirror_request());
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED);
+    let meet = axum::middleware::from_fn_with_state(state.clone(), client::meet);
     let prepared =
         axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
     // Another encoding than gzip is refused where the body is read, as a problem.
@@ -110,6 +122,7 @@ pub fn router(state: State) -> Router {
         .route("/", get(|| async { Redirect::temporary("/graphiql") }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
+        .layer(meet)
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)))
         .layer(axum::middleware::map_response(etag::weaken_packed))
         .layer(cors)
@@ -122,6 +135,17 @@ pub fn router(state: State) -> Router {
         .route("/readyz", get(health::ready))
         .with_state(state)
 }
+
+/// What pages of other sites may read of an answer's head.
+const EXPOSED: [HeaderName; 7] = [
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::CONTENT_DISPOSITION,
+    HeaderName::from_static("cache-status"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("x-request-id"),
+];
 
 /// A packer would hold back the answers to an upload.
 fn may_pack(_: StatusCode, _: Version, _: &HeaderMap, answer: &Extensions) -> bool {
@@ -158,7 +182,8 @@ pub async fn serve(
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop);
     if let Err(error) = serving.await {
         tracing::error!(%error, "the listener failed");
     }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use crate::domain::network::Network;
+
 /// The two listeners.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Listening")]
@@ -27,4 +29,15 @@ pub struct HttpConfig {
         default_value = "127.0.0.1:9464"
     )]
     pub metrics_listen: SocketAddr,
+
+    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks, after commas, as in
+    /// 10.0.0.0/8. Unset: none, and who connects is who asks.
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<Network>,
 }

@@ -1,38 +1,50 @@
 //! Runs requests: over HTTP with loads gathered as far as they can be, over a socket as they come;
 //! both with a code on every error.
 
+use std::any::TypeId;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use async_graphql::{Data, Executor, Request, Response};
-use futures_util::future::{BoxFuture, poll_fn};
-use futures_util::stream::{BoxStream, FuturesUnordered};
+use async_graphql::{Data, Executor, Pos, Request, Response};
+use futures_util::future::{BoxFuture, poll_fn, ready};
+use futures_util::stream::{BoxStream, FuturesUnordered, once};
 use futures_util::{StreamExt, task::AtomicWaker};
 use tokio::sync::mpsc;
 
 use super::cost::Cost;
 use super::{Loaders, Schema, errors};
 use crate::access::Identity;
+use crate::access::limits::{Kind, Limits, Standing};
 use crate::cache::Collected;
+use crate::error::Problem;
 use crate::reports::Reports;
 
 type Load = BoxFuture<'static, ()>;
 
-/// Runs one request of `identity`, and tells what was answered.
+/// Runs one request of `identity`, and tells what was answered, and where the limit of points stands.
 ///
 /// A loader gathers the keys of a page until its load begins. Were loads spawned, one could begin
 /// while the page is still being walked, and the rest of its keys would cost a statement more. So
 /// they wait here until the execution can go no further without them.
+///
+/// # Errors
+/// That the limit of points is used up.
 pub(super) async fn execute(
     schema: &Schema,
     loaders: &Loaders,
     identity: Arc<Identity>,
     mut request: Request,
     collected: &Arc<Collected>,
-) -> Response {
+) -> Result<(Response, Option<Standing>), Problem> {
     let cost = Cost::of(schema, &mut request, collected);
+    let limits = schema.data::<Limits>();
+    let standing = match limits {
+        Some(limits) => limits.take(&identity, Kind::Points, cost.points()).await?,
+        None => None,
+    };
+    let payer = Arc::clone(&identity);
     let (queue, mut queued) = mpsc::unbounded_channel::<Load>();
     request.data = loaders.data_for(identity, move |load| {
         // Without a receiver the request is gone, and its loads with it.
@@ -59,7 +71,11 @@ pub(super) async fn execute(
         while let Poll::Ready(Some(())) = Pin::new(&mut loading).poll_next_unpin(context) {}
         Poll::Pending
     });
-    cost.tell(with_codes(response.await))
+    let response = with_codes(response.await);
+    if let Some(limits) = limits {
+        limits.owe(&payer, cost.points_of_rows());
+    }
+    Ok((cost.tell(response, None), standing))
 }
 
 /// Notices whether an execution that gave way only wants to be polled again.
@@ -104,8 +120,35 @@ impl Executor for SocketExecutor {
         {
             request.data.insert(reports.collecting(&collected));
         }
+        let limits = self.0.data::<Limits>().cloned();
+        let identity = session_data
+            .as_ref()
+            .and_then(|data| data.get(&TypeId::of::<Arc<Identity>>()));
+        let identity = identity
+            .and_then(|one| one.downcast_ref::<Arc<Identity>>())
+            .cloned();
         let responses = Executor::execute_stream(&self.0, request, session_data);
-        let told = move |response| cost.tell(with_codes(response));
-        responses.map(told).boxed()
+        let paid = async move {
+            let (Some(limits), Some(identity)) = (limits, identity) else {
+                return responses.map(with_codes).boxed();
+            };
+            let standing = match limits.take(&identity, Kind::Points, cost.points()).await {
+                Ok(standing) => standing,
+                Err(problem) => {
+                    let error =
+                        async_graphql::Error::from(problem).into_server_error(Pos::default());
+                    return once(ready(Response::from_errors(vec![error]))).boxed();
+                }
+            };
+            let told = move |response| {
+                let response = cost.tell(with_codes(response), standing);
+                if cost.is_told() {
+                    limits.owe(&identity, cost.points_of_rows());
+                }
+                response
+            };
+            responses.map(told).boxed()
+        };
+        once(paid).flatten().boxed()
     }
 }

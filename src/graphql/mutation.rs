@@ -1,8 +1,9 @@
-//! What can be changed: events, the catalogue, the schemas of events, what is in quarantine, and
-//! exports.
+//! What can be changed: events, the catalogue, the schemas of events, what is in quarantine, exports,
+//! tenants and keys.
 
 mod exports;
 mod intake;
+mod keys;
 
 use async_graphql::{Context, MergedObject, Object, Result};
 
@@ -12,6 +13,7 @@ use super::types::product::{ProductInput, PutProductsPayload};
 use super::types::range::TimeRangeInput;
 use super::types::user_agent::ReclassifyPayload;
 use crate::access::Scope;
+use crate::access::limits::Kind;
 use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_EVENTS;
@@ -24,6 +26,7 @@ pub struct Mutation(
     ShopMutations,
     intake::IntakeMutations,
     exports::ExportMutations,
+    keys::KeyMutations,
 );
 
 #[derive(Default)]
@@ -38,14 +41,20 @@ impl ShopMutations {
         ctx: &Context<'_>,
         events: Vec<EventInput>,
     ) -> Result<IngestPayload> {
-        let sender = ctx.identity(Scope::Ingest)?.sender();
+        let identity = ctx.identity(Scope::Ingest)?;
         if events.len() > MAX_EVENTS {
             return Err(Problem::new(Code::BatchTooLarge).into());
         }
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        ctx.limits().take(identity, Kind::Events, count).await?;
         // What is kept of an event is its JSON, however it came.
         let texts: Vec<String> = events.iter().map(EventInput::json).collect();
         let drafts = texts.iter().map(|text| parse_one(Protocol::Native, text));
-        Ok(ctx.ingest().take(&sender, drafts.collect()).await?.into())
+        Ok(ctx
+            .ingest()
+            .take(&identity.sender(), drafts.collect())
+            .await?
+            .into())
     }
 
     /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is
@@ -59,7 +68,7 @@ impl ShopMutations {
         let drafts = products.into_iter().map(Into::into).collect();
         let stored = ctx
             .reports()
-            .put_products(identity.tenant, identity.currency, drafts)
+            .put_products(identity.whole_tenant()?, identity.currency, drafts)
             .await?;
         Ok(PutProductsPayload { stored })
     }
@@ -77,7 +86,7 @@ impl ShopMutations {
     ) -> Result<ReclassifyPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         let saying = Reclassification {
-            tenant: identity.tenant,
+            tenant: identity.whole_tenant()?,
             user_agent: &user_agent,
             bot,
         };

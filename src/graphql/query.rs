@@ -3,6 +3,7 @@
 mod exports;
 mod filters;
 mod intake;
+mod keys;
 mod metrics;
 mod records;
 mod sales;
@@ -21,4 +22,5 @@ pub struct Query(
     metrics::MetricsQueries,
     top::TopQueries,
     exports::ExportQueries,
+    keys::KeyQueries,
 );

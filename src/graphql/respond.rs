@@ -8,12 +8,16 @@ use async_graphql::{Request, ServerError, Value};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::cost::standing_in;
 use super::execute::execute;
 use super::{Loaders, Schema};
 use crate::access::Identity;
+use crate::access::limits::{Kind, Limits, Standing};
 use crate::cache::{Collected, Key, Served};
 use crate::error::{Code, Problem};
 
+/// What a response costs that is kept.
+const POINTS_OF_KEPT: u32 = 1;
 /// What clients of persisted documents look for in the message.
 const NOT_FOUND: &str = "PersistedQueryNotFound";
 
@@ -43,7 +47,8 @@ pub struct Responded {
 /// and currency, and what. So that what was refused once is refused again.
 ///
 /// # Errors
-/// What cannot be run: a document that is not known, or what may not come this way.
+/// What cannot be run: a document that is not known, what may not come this way, or that the limit of
+/// points is used up.
 pub async fn respond(
     schema: &Schema,
     loaders: &Loaders,
@@ -54,15 +59,21 @@ pub async fn respond(
     let cache = loaders.0.cache();
     find_document(loaders, &identity, &mut request).await?;
     let asked = (
-        &*identity,
+        identity.view(),
+        identity.scopes(),
+        (identity.currency, identity.timezone),
         &request.query,
         &request.operation_name,
         &request.variables,
     );
-    let key = Key::of(identity.tenant, "response", &asked);
+    let key = Key::of(identity.tenant(), "response", &asked);
     if let Some((body, served)) = cache.response(key).await {
+        let standing = match schema.data::<Limits>() {
+            Some(limits) => limits.take(&identity, Kind::Points, POINTS_OF_KEPT).await?,
+            None => None,
+        };
         return Ok(Responded {
-            body,
+            body: told(&body, standing, way),
             errors: Vec::new(),
             served: Some(served),
         });
@@ -71,7 +82,8 @@ pub async fn respond(
         require_query(&mut request)?;
     }
     let collected = Arc::new(Collected::default());
-    let response = execute(schema, loaders, identity, request, &collected).await;
+    let executed = execute(schema, loaders, identity, request, &collected).await;
+    let (response, standing) = executed?;
     let body = serde_json::to_vec(&response).expect("an answer serialises");
     let body = Bytes::from(body);
     let may_keep = !response.cache_control.public && response.cache_control.max_age > 0;
@@ -80,10 +92,19 @@ pub async fn respond(
         cache.keep_response(key, &body, &collected);
     }
     Ok(Responded {
-        body,
+        body: told(&body, standing, way),
         errors: response.errors,
         served,
     })
+}
+
+/// The response with where the limit stands. What an address gives says so in its head alone: the
+/// same data are the same answer, whoever has how much left.
+fn told(body: &Bytes, standing: Option<Standing>, way: Way) -> Bytes {
+    match standing {
+        Some(standing) if way == Way::Post => standing_in(body, &standing),
+        _ => body.clone(),
+    }
 }
 
 /// Automatic persisted queries: a hash stands for a document that was sent with it once.
@@ -107,7 +128,7 @@ async fn find_document(
             return Err(malformed(detail));
         }
     };
-    let key = Key::of(identity.tenant, "document", &hash);
+    let key = Key::of(identity.tenant(), "document", &hash);
     let cache = loaders.0.cache();
     if request.query.is_empty() {
         let document = cache.document(key).await;

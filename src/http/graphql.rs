@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::cached;
 use super::etag::{self, Tag};
-use super::identity::Authenticated;
+use super::identity::{Authenticated, Whence};
 use super::problem::{retry_after, status};
 use super::{State, socket};
 use crate::access::Identity;
 use crate::error::{Code, Problem};
-use crate::graphql::{Responded, Way, code_of, respond};
+use crate::graphql::{Responded, Way, code_of, respond, retry_after_of};
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
@@ -63,12 +63,13 @@ pub(super) async fn answer(
 pub(super) async fn get(
     Extract(state): Extract<State>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    whence: Whence,
     identity: Result<Authenticated, Problem>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response<Body> {
     if let Ok(upgrade) = upgrade {
-        return socket::upgrade(state, upgrade);
+        return socket::upgrade(state, upgrade, whence);
     }
     let kind = media_type(&headers);
     let request = || Ok((identity?.0, request_of(&uri)?));
@@ -113,9 +114,10 @@ fn tell(answer: &mut Response<Body>, responded: &Responded, kind: &'static str) 
         let refused = kind == GRAPHQL_RESPONSE && error.path.is_empty();
         refused || code_of(error).is_some_and(|code| code.status() >= 500)
     };
-    if let Some(code) = responded.errors.iter().find(telling).and_then(code_of) {
+    let told = responded.errors.iter().find(telling);
+    if let Some((error, code)) = told.and_then(|error| Some((error, code_of(error)?))) {
         *answer.status_mut() = status(code);
-        retry_after(answer, code);
+        retry_after(answer, retry_after_of(error));
     }
 }
 
@@ -163,15 +165,16 @@ fn refusal_of_run(problem: &Problem, kind: &'static str) -> Response<Body> {
 }
 
 fn refusal(problem: &Problem, kind: &'static str) -> Response<Body> {
-    let body = json!({"errors": [{
-        "message": problem.message(),
-        "extensions": {"code": problem.code.name()},
-    }]});
+    let mut extensions = json!({"code": problem.code.name()});
+    if let Some(wait) = problem.retry_after() {
+        extensions["retryAfter"] = wait.as_secs().into();
+    }
+    let body = json!({"errors": [{"message": problem.message(), "extensions": extensions}]});
     let mut answer = (status(problem.code), body.to_string()).into_response();
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    retry_after(&mut answer, problem.code);
+    retry_after(&mut answer, problem.retry_after());
     answer
 }
 

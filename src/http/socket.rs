@@ -1,6 +1,6 @@
 //! `GET /graphql` as a WebSocket: subscriptions over graphql-transport-ws.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_graphql::http::{WebSocket as Protocol, WebSocketProtocols, WsMessage};
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::State;
-use super::identity::bearer;
-use crate::access::Access;
+use super::identity::{Whence, bearer};
+use crate::access::{Access, Credentials, Identity};
 use crate::error::{Code, Problem};
 use crate::graphql::{Loaders, SocketExecutor};
 
@@ -28,6 +28,8 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 const RECHECK: Duration = Duration::from_secs(5);
 /// How long a client may take to accept a message before it is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A clock may be set: how long one waits at most until the time is looked at again.
+const LONGEST_SLEEP: Duration = Duration::from_hours(1);
 /// How long closing sockets are waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -49,13 +51,13 @@ impl Sockets {
 }
 
 /// Turns a request into a socket.
-pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade) -> Response {
+pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade, whence: Whence) -> Response {
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_MESSAGE);
     let open = state.sockets.open.clone();
-    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state)))
+    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state, whence)))
 }
 
-async fn serve(socket: WebSocket, state: State) {
+async fn serve(socket: WebSocket, state: State, whence: Whence) {
     let (mut sink, messages) = socket.split();
     let texts = messages.filter_map(|message| future::ready(message.ok().and_then(text_of)));
     let mut texts = texts.boxed();
@@ -68,7 +70,9 @@ async fn serve(socket: WebSocket, state: State) {
     let guest = Arc::new(Guest {
         access: state.access,
         loaders: state.loaders,
-        key: OnceLock::new(),
+        whence,
+        shown: OnceLock::new(),
+        identity: Mutex::default(),
     });
     let newcomer = Arc::clone(&guest);
     let initialise = move |payload: Value| async move { newcomer.welcome(&payload).await }.boxed();
@@ -79,6 +83,7 @@ async fn serve(socket: WebSocket, state: State) {
     )
     .on_connection_init(initialise);
     let mut answers = std::pin::pin!(protocol);
+    let mut changes = guest.access.changes();
     let mut recheck = tokio::time::interval(RECHECK);
     let opened = Instant::now();
     let mut welcomed = false;
@@ -96,14 +101,20 @@ async fn serve(socket: WebSocket, state: State) {
             },
             // Service restart: clients connect again.
             () = state.sockets.closing.cancelled() => close(1012, "The server is stopping"),
+            // A key changed; it may be this one. Or this one expired.
+            Ok(()) = changes.changed() => match guest.must_go().await {
+                None => continue,
+                Some(code) => close(4403, code.sentence()),
+            },
+            () = guest.expired() => close(4403, Code::ExpiredKey.sentence()),
             _ = recheck.tick() => {
                 if !welcomed && opened.elapsed() >= INIT_TIMEOUT {
                     close(4408, "Connection initialisation timeout")
-                } else if guest.may_stay().await {
+                } else if let Some(code) = guest.must_go().await {
+                    close(4403, code.sentence())
+                } else {
                     // Notices a client that is gone.
                     Message::Ping(Bytes::new())
-                } else {
-                    close(4403, Code::UnknownKey.sentence())
                 }
             }
         };
@@ -119,7 +130,9 @@ async fn serve(socket: WebSocket, state: State) {
 struct Guest {
     access: Access,
     loaders: Loaders,
-    key: OnceLock<String>,
+    whence: Whence,
+    shown: OnceLock<Credentials>,
+    identity: Mutex<Option<Arc<Identity>>>,
 }
 
 impl Guest {
@@ -127,18 +140,46 @@ impl Guest {
     async fn welcome(&self, payload: &Value) -> async_graphql::Result<async_graphql::Data> {
         let key = payload.get("authorization").and_then(Value::as_str);
         let key = key.and_then(bearer).ok_or(Problem::new(Code::MissingKey))?;
-        let identity = self.access.identify(&key).await?;
-        let _ = self.key.set(key);
+        let shown = self.whence.clone().with(key);
+        let identity = self.access.identify(&shown).await?;
+        let _ = self.shown.set(shown);
+        self.note(&identity);
         Ok(self.loaders.data_for(identity, tokio::spawn))
     }
 
-    /// Whether the key was not revoked since; a database that is away throws nobody out.
-    async fn may_stay(&self) -> bool {
-        let Some(key) = self.key.get() else {
-            return true;
+    /// Why who was let in may not stay, if so; a database that is away throws nobody out.
+    async fn must_go(&self) -> Option<Code> {
+        let shown = self.shown.get()?;
+        match self.access.identify(shown).await {
+            Ok(identity) => {
+                let is_same = self.note(&identity);
+                // What was begun was begun with what the key could do then.
+                (!is_same).then_some(Code::RevokedKey)
+            }
+            Err(problem) => (problem.code.status() < 500).then_some(problem.code),
+        }
+    }
+
+    /// Notes who it is; whether they can do what they could.
+    fn note(&self, now: &Arc<Identity>) -> bool {
+        let mut known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.replace(Arc::clone(now));
+        before.is_none_or(|before| before.is_as_able_as(now))
+    }
+
+    /// Waits until the key expires, for ever if it does not.
+    async fn expired(&self) {
+        let end = {
+            let known = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+            known.as_ref().and_then(|identity| identity.expires_at())
         };
-        let known = self.access.identify(key).await;
-        !known.is_err_and(|problem| problem.code == Code::UnknownKey)
+        match end.map(|end| (end - self.access.now()).to_std().unwrap_or_default()) {
+            Some(left) => tokio::time::sleep(left.min(LONGEST_SLEEP)).await,
+            None => future::pending().await,
+        }
+        if !self.access.has_expired(end) {
+            future::pending().await
+        }
     }
 }
 

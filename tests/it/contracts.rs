@@ -208,6 +208,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/cache/",
             "src/realtime/",
             "src/ingest/log/",
+            "src/access/limits.rs",
+            "src/access/limits/",
             "src/app.rs",
         ],
     ),

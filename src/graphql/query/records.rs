@@ -29,8 +29,8 @@ impl RecordQueries {
     /// The event with the id that its sender gave it.
     #[graphql(cache_control(no_cache))]
     async fn event(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Event>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().event(view, id).await?.map(Event::from))
     }
 
     /// The user whom this id stands for, or the one that events name by this `userId` (`externalId`),
@@ -43,10 +43,10 @@ impl RecordQueries {
         external_id: Option<String>,
         #[graphql(default)] anonymous: bool,
     ) -> Result<Option<User>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let id = match (id, external_id) {
             (Some(id), None) => id,
-            (None, Some(name)) => user_id(tenant, &name, anonymous),
+            (None, Some(name)) => user_id(view.tenant(), &name, anonymous),
             _ => {
                 return Err(Problem::with(
                     Code::InvalidFilter,
@@ -55,46 +55,38 @@ impl RecordQueries {
                 .into());
             }
         };
-        Ok(ctx.reports().user(tenant, id).await?.map(User::from))
+        Ok(ctx.reports().user(view, id).await?.map(User::from))
     }
 
     /// The pageview with this id, which is its event's.
     #[graphql(cache_control(no_cache))]
     async fn pageview(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Pageview>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx
-            .reports()
-            .pageview(tenant, id)
-            .await?
-            .map(Pageview::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().pageview(view, id).await?.map(Pageview::from))
     }
 
     /// The purchase with this id.
     #[graphql(cache_control(no_cache))]
     async fn purchase(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Purchase>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx
-            .reports()
-            .purchase(tenant, id)
-            .await?
-            .map(Purchase::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().purchase(view, id).await?.map(Purchase::from))
     }
 
     /// The refund with this id.
     #[graphql(cache_control(no_cache))]
     async fn refund(&self, ctx: &Context<'_>, id: Uuid) -> Result<Option<Refund>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx.reports().refund(tenant, id).await?.map(Refund::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().refund(view, id).await?.map(Refund::from))
     }
 
     /// The product with the shop's id.
     #[graphql(cache_control(no_cache))]
     async fn product(&self, ctx: &Context<'_>, id: String) -> Result<Option<Product>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let Some(id) = word(Some(id))? else {
             return Ok(None);
         };
-        Ok(ctx.reports().product(tenant, &id).await?.map(Product::from))
+        Ok(ctx.reports().product(view, &id).await?.map(Product::from))
     }
 
     /// Events, the newest first; pages of up to 100.
@@ -111,17 +103,14 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<Event>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(
-            records::<event::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
-                .await?,
-        )
+        Ok(records::<event::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments).await?)
     }
 
     /// Users, by id, each once whatever ids turned out to be theirs; pages of up to 100.
@@ -137,7 +126,7 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<User>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -145,7 +134,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<user::Entity, _>(ctx.reports(), tenant, RecordFilter::default(), arguments)
+            records::<user::Entity, _>(ctx.reports(), view, RecordFilter::default(), arguments)
                 .await?,
         )
     }
@@ -164,7 +153,7 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<Pageview>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -172,7 +161,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<pageview::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<pageview::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -191,7 +180,7 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<Purchase>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -199,7 +188,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<purchase::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<purchase::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -218,7 +207,7 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<Refund>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -226,7 +215,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<refund::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<refund::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -245,17 +234,14 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<UserAgent>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(
-            records::<user_agent::Entity, _>(ctx.reports(), tenant, filter.into(), arguments)
-                .await?,
-        )
+        Ok(records::<user_agent::Entity, _>(ctx.reports(), view, filter.into(), arguments).await?)
     }
 
     /// Products, by id; pages of up to 100.
@@ -272,7 +258,7 @@ impl RecordQueries {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Records<Product>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -280,7 +266,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<product::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<product::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }

@@ -5,7 +5,7 @@ use async_graphql::{Context, Object, OutputType, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
@@ -84,10 +84,10 @@ impl Total {
 
 pub(in crate::graphql) type Records<N> = Connection<Cursor, N, Total, EmptyFields>;
 
-/// One page of the records of a tenant that pass a filter.
+/// One page of the records that one sees and that pass a filter.
 pub(in crate::graphql) async fn records<E, N>(
     reports: &Reports,
-    tenant: TenantId,
+    view: &View,
     filter: E::Filter,
     arguments: PageArguments,
 ) -> Result<Records<N>, Problem>
@@ -97,15 +97,16 @@ where
     N: OutputType + From<E::Model>,
 {
     let request = arguments.request::<E>()?;
-    let page = reports.page::<E>(tenant, &filter, &request).await?;
+    let page = reports.page::<E>(view, &filter, &request).await?;
     let (has_previous, has_next) = if request.from_end {
         (page.has_more, request.before.is_some())
     } else {
         (request.after.is_some(), page.has_more)
     };
+    let view = view.clone();
     let count = move |reports: Reports| {
-        let filter = filter.clone();
-        async move { reports.count::<E>(tenant, &filter).await }.boxed()
+        let (view, filter) = (view.clone(), filter.clone());
+        async move { reports.count::<E>(&view, &filter).await }.boxed()
     };
     let total = Total {
         count: Box::new(count),

@@ -50,6 +50,9 @@ pub(in crate::http) struct Provenance {
     query_ms: i64,
     /// How far an estimate may be off, as a part of it; null of exact answers.
     error_bound: Option<f64>,
+    /// What is paid for besides.
+    #[serde(skip)]
+    rows_estimated: i64,
     /// Said in headers, so that the same answer has the same bytes.
     #[serde(skip)]
     pub(super) found: provenance::Found,
@@ -59,6 +62,11 @@ impl Provenance {
     /// Whether the answer is the same byte by byte until it changes.
     pub(super) fn is_kept(&self) -> bool {
         self.found.cached != provenance::Cached::Bypass
+    }
+
+    /// How many rows are paid for.
+    pub(super) const fn rows_to_pay(&self) -> i64 {
+        self.rows_estimated
     }
 
     /// Leaves the numbers alone.
@@ -86,6 +94,7 @@ impl From<provenance::Provenance> for Provenance {
             quarantined: provenance.quarantined,
             rows_read: provenance.rows_read,
             query_ms: provenance.query_ms,
+            rows_estimated: provenance.rows_estimated,
             error_bound: provenance.error_bound,
             found: provenance.found,
         }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::estimate::Passes;
 use super::series::{Numbers, Table, currency, measured};
-use super::{Asking, Groups, MetricsQuestion, Step, plan};
+use super::{Asking, Groups, Limited, MetricsQuestion, Step, plan};
 use crate::domain::number::Number;
 use crate::reports::question::{Failure, Moment};
 
@@ -37,7 +37,7 @@ pub(in crate::reports) struct Cell {
 /// What was measured in each bucket of each group in which something was, in the order of time, then
 /// of group; and what was read for it.
 pub(in crate::reports) async fn cells(
-    question: &MetricsQuestion,
+    question: &Limited,
     bounds: &[DateTime<Utc>],
     moment: Moment<'_>,
 ) -> Result<(Vec<Cell>, Told), Failure> {

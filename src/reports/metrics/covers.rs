@@ -66,7 +66,7 @@ impl Asking<'_> {
         if subjects.is_empty() || range < Duration::hours(1) {
             return Ok(covers);
         }
-        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, question.view.tenant());
         let any = Arc::new(Cover::of(snapshot, tenant, bounds, &LENGTHS).await?);
         if any.spans.is_empty() {
             return Ok(covers);
@@ -102,7 +102,7 @@ impl Asking<'_> {
 
     /// What was before a moment, if anything was.
     async fn before(&self, moment: DateTime<Utc>) -> Result<Option<Before>, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.view.tenant());
         let first = first_hour(&**snapshot, tenant).await?;
         let Some(first) = first.filter(|first| first.begin() < moment) else {
             return Ok(None);
@@ -122,7 +122,7 @@ impl Asking<'_> {
         bounds: &[DateTime<Utc>],
         aliases: &Aliases,
     ) -> Result<Cover, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.view.tenant());
         let zone = self.question.tenant_zone;
         let mut cover = Cover::of(snapshot, tenant, bounds, &[Span::Day]).await?;
         // The days of another zone, if the tenant's was changed.

@@ -132,7 +132,13 @@ impl Asking<'_> {
         of: &Summaries,
     ) -> Result<(), Failure> {
         let question = self.question;
-        let written = cells(&**self.moment.snapshot, question.tenant, of.part, spans).await?;
+        let written = cells(
+            &**self.moment.snapshot,
+            question.view.tenant(),
+            of.part,
+            spans,
+        )
+        .await?;
         let mut name = String::new();
         for (place, bytes) in written {
             let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
@@ -179,7 +185,7 @@ impl Asking<'_> {
         within.push(gap.to);
         let limit = u32::try_from(super::MAX_VALUES).unwrap_or(u32::MAX);
         let cut = Cut {
-            tenant: question.tenant,
+            view: &question.view,
             tenant_zone: question.tenant_zone,
             bounds: &within,
             keys: &question.keys,

@@ -9,7 +9,7 @@ use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
     AccessConfig, CacheConfig, Config, DatabaseConfig, HttpConfig, IngestConfig, IngestMode,
-    LogConfig, QuestionConfig,
+    LimitConfig, LogConfig, QuestionConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -253,9 +253,19 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         http: HttpConfig {
             listen: any,
             metrics_listen: any,
+            trusted_proxies: Vec::new(),
         },
         access: AccessConfig {
             bootstrap_key: Some(secret(KEY)),
+            secret: None,
+        },
+        // Tests of limits set some.
+        limits: LimitConfig {
+            events_per_minute: 0,
+            points_per_minute: 0,
+            exports_per_hour: 0,
+            open_subscriptions: 0,
+            requests_per_minute: 0,
         },
         ingest: IngestConfig {
             mode: Some(IngestMode::Direct),
