@@ -23,8 +23,9 @@ pub use super::tenants::{ensure as ensure_tenant, find as find_tenant};
 pub const DEFAULT_TENANT: &str = "default";
 /// A bootstrap key of fewer bytes could be guessed.
 pub const STRONG_KEY: usize = 16;
-/// How long the secret before a rotation opens, too, unless it is said otherwise, and at most.
+/// How long the secret before a rotation opens, too, unless it is said otherwise.
 pub const OVERLAP: Duration = Duration::from_hours(24);
+/// How long at most.
 pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
 /// How many characters of a secret a list shows behind what they all begin with.
 const SHOWN: usize = 4;

@@ -40,13 +40,12 @@ impl Meter {
 
 /// Notes where a limit stands, in the place of what was noted of that kind.
 pub(super) fn note(standing: Standing, bucket: &Arc<Bucket>) {
-    let noted = METER.try_with(|meter| {
+    // Nobody collects it over a socket.
+    let _ = METER.try_with(|meter| {
         let mut told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|(other, _)| other.kind != standing.kind);
         told.push((standing, Arc::clone(bucket)));
     });
-    // Nobody collects it over a socket.
-    drop(noted);
 }
 
 /// Where the request comes from that this task answers, if that is known.
@@ -66,7 +65,7 @@ pub fn points_of_rows(rows: i64) -> u32 {
 /// that is.
 pub fn owe(rows: i64) -> u32 {
     let points = points_of_rows(rows);
-    let owed = METER.try_with(|meter| {
+    let _ = METER.try_with(|meter| {
         let told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = told
             .iter()
@@ -75,6 +74,5 @@ pub fn owe(rows: i64) -> u32 {
             bucket.owe(points);
         }
     });
-    drop(owed);
     points
 }

@@ -234,7 +234,7 @@ async fn three_processes_on_one_redis_admit_as_much_as_one() {
         Process::serve(&variables)
     );
     let client = Client::builder().no_proxy().build().unwrap();
-    let ask = |url: String| {
+    let ask = move |url: String| {
         let client = client.clone();
         async move {
             let asked = client.post(format!("{url}/graphql")).bearer_auth(KEY);
