@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::limits::Limits;
 use crate::access::{Access, keys};
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -153,8 +154,19 @@ impl App {
             metrics.clone(),
             stop.clone(),
         );
+        let access = Access::new(db.clone(), config.access.secret().cloned(), clock.clone());
+        access.watch(&stop);
+        let limits = Limits::start(&config.limits, db, redis.as_ref(), clock, &stop)?;
+        let schema = graphql::schema(
+            reports.clone(),
+            ingest.clone(),
+            live,
+            access.clone(),
+            limits.clone(),
+            &rules,
+        );
         let state = http::State {
-            schema: graphql::schema(reports.clone(), ingest.clone(), live, &rules),
+            schema,
             loaders: Loaders(reports.clone()),
             rules,
             status_codes: config.graphql.status,
@@ -162,7 +174,9 @@ impl App {
             graphiql: config.graphql.graphiql(),
             reports: reports.clone(),
             ingest: ingest.clone(),
-            access: Access::new(db.clone()),
+            access,
+            limits,
+            proxies: config.http.trusted_proxies.clone().into(),
             readiness: Readiness::new(reports),
             sockets: Sockets::default(),
             operations: Operations::default(),
@@ -223,6 +237,7 @@ impl App {
             memory: Arc::clone(&services.memory),
             ingest: services.ingest.clone(),
             reports: state.reports.clone(),
+            access: state.access.clone(),
         };
         let url = home.url().to_owned();
         let readiness = state.readiness.clone();
@@ -303,6 +318,7 @@ struct Chores {
     memory: Arc<WriteMemory>,
     ingest: Ingest,
     reports: Reports,
+    access: Access,
 }
 
 impl Chores {
@@ -317,6 +333,7 @@ impl Chores {
             memory,
             ingest,
             reports,
+            ..
         } = self;
         let window = config.idempotency_window();
         let jobs = async {
@@ -365,7 +382,7 @@ impl Chores {
 
 /// Brings the schema up and stores the first key, as soon as the database lets us.
 async fn prepare(url: &str, access: &AccessConfig, chores: &Chores, readiness: &Readiness) {
-    while let Err(error) = prepare_once(url, access, &chores.db, &chores.clock).await {
+    while let Err(error) = prepare_once(url, access, chores).await {
         tracing::warn!(%error, "not ready yet; trying again");
         tokio::time::sleep(RETRY).await;
     }
@@ -376,13 +393,12 @@ async fn prepare(url: &str, access: &AccessConfig, chores: &Chores, readiness: &
 async fn prepare_once(
     url: &str,
     access: &AccessConfig,
-    db: &Db,
-    clock: &Clock,
+    chores: &Chores,
 ) -> Result<(), StorageError> {
     schema::up(url).await?;
-    jobs::partitions::once(db, clock).await?;
+    jobs::partitions::once(&chores.db, &chores.clock).await?;
     if let Some(key) = access.bootstrap_key() {
-        keys::bootstrap(db, key.reveal(), clock.now()).await?;
+        chores.access.bootstrap(key.reveal()).await?;
     }
     Ok(())
 }

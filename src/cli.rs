@@ -5,6 +5,7 @@
 
 #![allow(clippy::doc_markdown, reason = "help texts are read on terminals")]
 
+mod audit;
 mod demo;
 mod healthcheck;
 mod import;
@@ -16,6 +17,7 @@ mod privacy;
 mod rollups;
 mod schema;
 mod serve;
+mod tenants;
 mod worker;
 
 use std::process::ExitCode;
@@ -50,8 +52,12 @@ enum Command {
     Demo(demo::Demo),
     /// Send made-up events to a running server, fast, and check that all of them are stored.
     Load(load::Load),
-    /// Make, list and revoke API keys.
+    /// Make, list, rotate and revoke API keys.
     Keys(keys::Keys),
+    /// Make and list tenants.
+    Tenants(tenants::Tenants),
+    /// Look whether the audit log is as it was written.
+    Audit(audit::Audit),
     /// Make the rollups anew from the facts where they say something else, beside a running server.
     Rollups(rollups::Rollups),
     /// Print what is kept of a person, or take a person out of everything that is kept.
@@ -82,6 +88,8 @@ pub async fn run() -> ExitCode {
         Command::Demo(command) => command.run().await,
         Command::Load(command) => command.run().await,
         Command::Keys(command) => command.run(config).await,
+        Command::Tenants(command) => command.run(config).await,
+        Command::Audit(command) => command.run(config).await,
         Command::Rollups(command) => command.run(config).await,
         Command::Privacy(command) => command.run(config).await,
         Command::Schema => schema::run(),

@@ -11,6 +11,7 @@ mod database;
 mod graphql;
 mod http;
 mod ingest;
+mod limits;
 mod logs;
 mod questions;
 mod redis_url;
@@ -24,6 +25,7 @@ pub use database::DatabaseConfig;
 pub use graphql::{Environment, GraphqlConfig, StatusCodes};
 pub use http::HttpConfig;
 pub use ingest::{FsyncPolicy, IngestConfig, IngestMode, KeptAddresses};
+pub use limits::LimitConfig;
 pub use logs::LogConfig;
 pub use questions::QuestionConfig;
 pub use redis_url::RedisUrl;
@@ -44,6 +46,9 @@ pub struct Config {
     /// Who gets in.
     #[command(flatten)]
     pub access: AccessConfig,
+    /// How much one may do.
+    #[command(flatten)]
+    pub limits: LimitConfig,
     /// How events are taken.
     #[command(flatten)]
     pub ingest: IngestConfig,

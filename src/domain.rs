@@ -2,6 +2,7 @@
 //!
 //! Pure and a leaf: no I/O, no clock, no other room. A new word gets a file of its own.
 
+pub mod audit;
 pub mod batch;
 pub mod calendar;
 pub mod condition;
@@ -10,6 +11,7 @@ pub mod identity;
 pub mod ip_address;
 pub mod measure;
 pub mod money;
+pub mod network;
 pub mod number;
 pub mod person;
 pub mod summary;

@@ -40,7 +40,14 @@ macro_rules! codes {
 codes! {
     // The request as a whole.
     MissingKey "missing_key" 401 "No API key was sent. Send `Authorization: Bearer <key>`.";
-    UnknownKey "unknown_key" 401 "The API key is not known or was revoked. Check it, or make a new one with `tidewater keys create`.";
+    UnknownKey "unknown_key" 401 "The API key is not known. Check it, or make a new one with `tidewater keys create`.";
+    MalformedKey "malformed_key" 401 "The API key is not whole: its last six characters do not fit the others. Copy it again.";
+    ExpiredKey "expired_key" 401 "The API key has expired, or was replaced by a rotation. Use the new one.";
+    RevokedKey "revoked_key" 401 "The API key was revoked. Make a new one.";
+    KeyInUrl "key_in_url" 400 "There is an API key in the address, where logs and histories keep it. Revoke or rotate it, and send the new one as `Authorization: Bearer <key>`.";
+    WrongOrigin "wrong_origin" 403 "The API key may not be used from this page: its origin is none of the key's allowed origins.";
+    WrongAddress "wrong_address" 403 "The API key may not be used from this address.";
+    OutOfScope "out_of_scope" 403 "The API key sees some rows alone, and this cannot be limited to them.";
     Forbidden "forbidden" 403 "The API key lacks the scope that this needs.";
     MalformedJson "malformed_json" 400 "The body is not valid JSON.";
     MalformedBatch "malformed_batch" 400 "The body is neither an array of events nor an object with a `batch` array.";
@@ -54,6 +61,11 @@ codes! {
     NotAcceptable "not_acceptable" 406 "The answer cannot be given in a format that `Accept` names. Ask for application/json, text/csv or application/x-ndjson.";
     RequestTimeout "request_timeout" 408 "The request took too long to arrive or to answer. Send less, or ask for less.";
     InvalidParameter "invalid_parameter" 400 "A parameter of the address is not known or has a value that it cannot have.";
+    RateLimited "rate_limited" 429 "A limit is used up. Come back when `Retry-After` says.";
+    TooManySubscriptions "too_many_subscriptions" 429 "The API key has as many subscriptions open as it may. Close one.";
+    InvalidKey "invalid_key" 400 "An API key cannot be made so.";
+    NoSuchKey "no_such_key" 404 "There is no such API key, or it was revoked.";
+    InvalidTenant "invalid_tenant" 400 "A tenant cannot be made so.";
     // One event of a batch.
     EventTooLarge "event_too_large" 413 "The event has more than 32 768 bytes of JSON.";
     InvalidType "invalid_type" 422 "The field holds a value of another type than expected.";
@@ -154,13 +166,19 @@ pub struct Problem {
     pub code: Code,
     /// What exactly, in words fit for clients; without it the code's sentence stands alone.
     pub detail: Option<String>,
+    /// When to come back, where that is not what the code says.
+    wait: Option<Duration>,
 }
 
 impl Problem {
     /// A problem that its code's sentence describes.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, detail: None }
+        Self {
+            code,
+            detail: None,
+            wait: None,
+        }
     }
 
     /// A problem with the particulars of this case.
@@ -170,6 +188,21 @@ impl Problem {
             detail: Some(detail.into()),
             ..Self::new(code)
         }
+    }
+
+    /// The same for who comes back after so long.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self {
+            wait: Some(wait),
+            ..self
+        }
+    }
+
+    /// When the same is worth trying again; nothing if it will fail again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.wait.or(self.code.retry_after())
     }
 
     /// The text a client reads.

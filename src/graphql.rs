@@ -24,6 +24,8 @@ mod types;
 
 use async_graphql::SchemaBuilder;
 
+use crate::access::Access;
+use crate::access::limits::Limits;
 use crate::ingest::Ingest;
 use crate::realtime::hub::LiveHub;
 use crate::reports::Reports;
@@ -60,12 +62,22 @@ fn builder(rules: &Rules) -> Builder {
 
 /// The schema over these services.
 #[must_use]
-pub fn schema(reports: Reports, ingest: Ingest, live: LiveHub, rules: &Rules) -> Schema {
+#[must_use]
+pub fn schema(
+    reports: Reports,
+    ingest: Ingest,
+    live: LiveHub,
+    access: Access,
+    limits: Limits,
+    rules: &Rules,
+) -> Schema {
     let scales = cost::Scales::of(builder(rules));
     builder(rules)
         .data(reports)
         .data(ingest)
         .data(live)
+        .data(access)
+        .data(limits)
         .data(scales)
         .finish()
 }

@@ -9,6 +9,7 @@ mod assets;
 mod batch;
 mod body;
 mod cached;
+mod client;
 mod etag;
 mod events;
 mod graphiql;
@@ -28,8 +29,11 @@ mod stream;
 mod tls;
 mod turns;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, Version, header};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -40,7 +44,9 @@ use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
+use crate::access::limits::Limits;
 use crate::config::StatusCodes;
+use crate::domain::network::Network;
 use crate::error::{Code, Problem};
 use crate::graphql::{Answering, Loaders, Rules, Schema};
 use crate::ingest::Ingest;
@@ -89,6 +95,10 @@ pub struct State {
     pub bodies: Bodies,
     /// Bounds the lists that are sent whole.
     pub exports: Exports,
+    /// How much each may do.
+    pub limits: Limits,
+    /// Who is believed when they say whom they speak for.
+    pub proxies: Arc<[Network]>,
     /// Counts.
     pub metrics: Metrics,
 }
@@ -111,7 +121,9 @@ pub fn router(state: State) -> Router {
         .allow_origin(Any)
         .allow_methods(Any)
         // `*` would not stand for Authorization.
-        .allow_headers(AllowHeaders::mirror_request());
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED);
+    let meet = axum::middleware::from_fn_with_state(state.clone(), client::meet);
     let prepared =
         axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
     // Another encoding than gzip is refused where the body is read, as a problem.
@@ -143,6 +155,7 @@ pub fn router(state: State) -> Router {
         .route("/", get(move || async move { Redirect::temporary(home) }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
+        .layer(meet)
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)))
         .layer(axum::middleware::map_response(etag::weaken_packed))
         .layer(axum::middleware::from_fn(middleware::bound))
@@ -183,6 +196,16 @@ fn explorer(there: bool) -> Router<State> {
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/{file}", get(graphiql::asset))
 }
+/// What pages of other sites may read of an answer's head.
+const EXPOSED: [HeaderName; 7] = [
+    header::ETAG,
+    header::RETRY_AFTER,
+    header::CONTENT_DISPOSITION,
+    HeaderName::from_static("cache-status"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("x-request-id"),
+];
 
 /// A packer would hold back the answers to an upload.
 fn may_pack(_: StatusCode, _: Version, _: &HeaderMap, answer: &Extensions) -> bool {

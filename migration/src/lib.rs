@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 18] = [
+const STEPS: [(&str, &str, &str); 20] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -37,8 +37,10 @@ const STEPS: [(&str, &str, &str); 18] = [
     step!("m0014_changes"),
     step!("m0015_summaries"),
     step!("m0016_exports"),
-    step!("m0017_visits"),
+    step!("m0017_keys"),
+    step!("m0018_audit"),
     step!("m0019_privacy"),
+    step!("m0020_visits"),
 ];
 
 /// Runs [`STEPS`].

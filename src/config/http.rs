@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::domain::network::Network;
+
 /// The two listeners.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Listening")]
@@ -37,6 +39,17 @@ pub struct HttpConfig {
     /// The private key of TIDEWATER_TLS_CERT, in PEM.
     #[arg(global = true, long, env = "TIDEWATER_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks, after commas, as in
+    /// 10.0.0.0/8. Unset: none, and who connects is who asks.
+    #[arg(
+        global = true,
+        long,
+        env = "TIDEWATER_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl HttpConfig {

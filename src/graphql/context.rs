@@ -6,7 +6,8 @@ use async_graphql::Context;
 use async_graphql::dataloader::DataLoader;
 
 use super::loaders::Loader;
-use crate::access::{Identity, Scope};
+use crate::access::limits::Limits;
+use crate::access::{Access, Identity, Scope};
 use crate::error::{Code, Problem};
 use crate::ingest::Ingest;
 use crate::realtime::hub::LiveHub;
@@ -20,6 +21,10 @@ pub(super) trait ContextExt {
     fn ingest(&self) -> &Ingest;
     /// Watches windows.
     fn live(&self) -> &LiveHub;
+    /// Makes and revokes keys.
+    fn access(&self) -> &Access;
+    /// How much each may do.
+    fn limits(&self) -> &Limits;
     /// Loads what belongs to records, gathered; of this request alone.
     fn loader(&self) -> &DataLoader<Loader>;
     /// Who is asking, if they may do this.
@@ -36,6 +41,14 @@ impl ContextExt for Context<'_> {
     }
 
     fn live(&self) -> &LiveHub {
+        self.data_unchecked()
+    }
+
+    fn access(&self) -> &Access {
+        self.data_unchecked()
+    }
+
+    fn limits(&self) -> &Limits {
         self.data_unchecked()
     }
 

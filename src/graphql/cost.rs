@@ -10,10 +10,13 @@ use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, ValidationResult, to_value};
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::{Builder, Schema, limits};
+use crate::access::limits::{Standing, points_of_rows};
 use crate::cache::Collected;
 use crate::reports::Reports;
 
@@ -85,6 +88,11 @@ pub(super) struct Cost {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
+    requested: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_at: Option<DateTime<Utc>>,
     complexity: usize,
     max_complexity: usize,
     rows_estimated: i64,
@@ -107,18 +115,48 @@ impl Cost {
         self.complexity.is_some()
     }
 
-    /// The response that tells it, if there is anything to tell.
-    pub(super) fn tell(&self, response: Response) -> Response {
+    /// How many points it costs before it is answered.
+    pub(super) fn points(&self) -> u32 {
+        let points = self.complexity.map(u32::try_from);
+        points.map_or(1, |points| points.unwrap_or(u32::MAX)).max(1)
+    }
+
+    /// How many more it turned out to cost.
+    pub(super) fn points_of_rows(&self) -> u32 {
+        points_of_rows(self.collected.rows_estimated())
+    }
+
+    /// The response that tells it, if there is anything to tell; with it where the limit stands.
+    pub(super) fn tell(&self, response: Response, standing: Option<Standing>) -> Response {
         let Some(complexity) = self.complexity else {
             return response;
         };
         let told = Told {
+            requested: self.points().saturating_add(self.points_of_rows()),
+            remaining: standing.map(|standing| standing.remaining),
+            reset_at: standing.map(|standing| standing.full_at),
             complexity,
             max_complexity: limits::COMPLEXITY,
             rows_estimated: self.collected.rows_estimated(),
             max_rows: self.max_rows,
         };
-        let told = to_value(told).expect("four numbers are a value");
+        let told = to_value(told).expect("numbers and a time are a value");
         response.extension("cost", told)
     }
+}
+
+/// A response with where the limit stands: what is kept of it is the same for all who ask.
+pub(super) fn standing_in(body: &Bytes, standing: &Standing) -> Bytes {
+    const COST: &[u8] = b"\"cost\":{";
+    // In texts the quotes have a stroke before them, and what is behind the data has no such name.
+    let at = body.windows(COST.len()).rposition(|part| part == COST);
+    let Some(at) = at.map(|at| at + COST.len()) else {
+        return body.clone();
+    };
+    let full_at = standing.full_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let told = format!(
+        "\"remaining\":{},\"resetAt\":\"{full_at}\",",
+        standing.remaining
+    );
+    [&body[..at], told.as_bytes(), &body[at..]].concat().into()
 }

@@ -1,5 +1,7 @@
 //! Problems as GraphQL errors: `extensions.code` is from the one table.
 
+use std::time::Duration;
+
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
 
 use crate::error::{Code, Problem};
@@ -8,7 +10,7 @@ impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let mut extensions = ErrorExtensionValues::default();
         extensions.set("code", problem.code.name());
-        if let Some(wait) = problem.code.retry_after() {
+        if let Some(wait) = problem.retry_after() {
             extensions.set("retryAfter", wait.as_secs());
         }
         Self {
@@ -35,6 +37,15 @@ pub(super) fn of_problem(problem: &Problem) -> ServerError {
 pub(super) fn code_of(error: &ServerError) -> Option<Code> {
     match error.extensions.as_ref()?.get("code")? {
         Value::String(name) => Code::from_name(name),
+        _ => None,
+    }
+}
+
+/// When the same is worth trying again, if an error says so.
+#[must_use]
+pub fn retry_after_of(error: &ServerError) -> Option<Duration> {
+    match error.extensions.as_ref()?.get("retryAfter")? {
+        Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
         _ => None,
     }
 }

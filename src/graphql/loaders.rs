@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::access::Identity;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::reports::Reports;
 use crate::reports::records::{EventPlace, Merged};
@@ -33,7 +33,7 @@ impl Loaders {
     ) -> Data {
         let loader = Loader {
             reports: self.0.clone(),
-            tenant: identity.tenant,
+            view: identity.view().clone(),
         };
         let mut data = Data::default();
         // Who runs the loads decides when a batch is full, not a clock.
@@ -43,10 +43,10 @@ impl Loaders {
     }
 }
 
-/// Loads for one tenant.
+/// Loads what one sees.
 pub(super) struct Loader {
     reports: Reports,
-    tenant: TenantId,
+    view: View,
 }
 
 /// The user whom an id stands for.
@@ -77,7 +77,7 @@ impl async_graphql::dataloader::Loader<UserKey> for Loader {
 
     async fn load(&self, keys: &[UserKey]) -> Result<HashMap<UserKey, user::Model>, Problem> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.users_with(self.tenant, &ids).await?;
+        let rows = self.reports.users_with(&self.view, &ids).await?;
         Ok(rows
             .into_iter()
             .map(|row| (UserKey(row.id), row.user))
@@ -91,7 +91,7 @@ impl async_graphql::dataloader::Loader<MergedKey> for Loader {
 
     async fn load(&self, keys: &[MergedKey]) -> Result<HashMap<MergedKey, Vec<Merged>>, Problem> {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.merged_into(self.tenant, &ids).await?;
+        let rows = self.reports.merged_into(&self.view, &ids).await?;
         Ok(grouped(rows, |row| MergedKey(row.canonical_id)))
     }
 }
@@ -105,7 +105,7 @@ impl async_graphql::dataloader::Loader<ProductKey> for Loader {
         keys: &[ProductKey],
     ) -> Result<HashMap<ProductKey, product::Model>, Problem> {
         let ids: Vec<String> = keys.iter().map(|key| key.0.clone()).collect();
-        let rows = self.reports.products_with(self.tenant, &ids).await?;
+        let rows = self.reports.products_with(&self.view, &ids).await?;
         Ok(rows
             .into_iter()
             .map(|row| (ProductKey(row.product_id.clone()), row))
@@ -119,7 +119,7 @@ impl async_graphql::dataloader::Loader<EventKey> for Loader {
 
     async fn load(&self, keys: &[EventKey]) -> Result<HashMap<EventKey, event::Model>, Problem> {
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.events_at(self.tenant, &places).await?;
+        let rows = self.reports.events_at(&self.view, &places).await?;
         Ok(rows
             .into_iter()
             .map(|row| (EventKey((row.timestamp, row.event_id)), row))
@@ -136,7 +136,7 @@ impl async_graphql::dataloader::Loader<PurchasesKey> for Loader {
         keys: &[PurchasesKey],
     ) -> Result<HashMap<PurchasesKey, Vec<purchase::Model>>, Problem> {
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.purchases_of(self.tenant, &places).await?;
+        let rows = self.reports.purchases_of(&self.view, &places).await?;
         Ok(grouped(rows, |row| {
             PurchasesKey((row.timestamp, row.event_id))
         }))
@@ -152,7 +152,7 @@ impl async_graphql::dataloader::Loader<RefundsKey> for Loader {
         keys: &[RefundsKey],
     ) -> Result<HashMap<RefundsKey, Vec<refund::Model>>, Problem> {
         let places: Vec<EventPlace> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.refunds_of(self.tenant, &places).await?;
+        let rows = self.reports.refunds_of(&self.view, &places).await?;
         Ok(grouped(rows, |row| {
             RefundsKey((row.timestamp, row.event_id))
         }))
@@ -165,7 +165,7 @@ impl async_graphql::dataloader::Loader<UserAgentKey> for Loader {
 
     async fn load(&self, keys: &[UserAgentKey]) -> Result<HashMap<UserAgentKey, String>, Problem> {
         let ids: Vec<i64> = keys.iter().map(|key| key.0).collect();
-        let rows = self.reports.user_agents_with(self.tenant, &ids).await?;
+        let rows = self.reports.user_agents_with(&self.view, &ids).await?;
         Ok(rows
             .into_iter()
             .map(|row| (UserAgentKey(row.user_agent_id), row.user_agent))

@@ -1,8 +1,9 @@
 //! What can be changed: events, the catalogue, the schemas of events, what is in quarantine,
-//! exports, and what is kept of people.
+//! exports, what is kept of people, tenants and keys.
 
 mod exports;
 mod intake;
+mod keys;
 mod privacy;
 
 use async_graphql::{Context, MergedObject, Object, Result};
@@ -13,6 +14,7 @@ use super::types::product::{ProductInput, PutProductsPayload};
 use super::types::range::TimeRangeInput;
 use super::types::user_agent::ReclassifyPayload;
 use crate::access::Scope;
+use crate::access::limits::Kind;
 use crate::domain::batch::Protocol;
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_EVENTS;
@@ -26,6 +28,7 @@ pub struct Mutation(
     intake::IntakeMutations,
     exports::ExportMutations,
     privacy::PrivacyMutations,
+    keys::KeyMutations,
 );
 
 #[derive(Default)]
@@ -40,14 +43,20 @@ impl ShopMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "At most 2,500.")] events: Vec<EventInput>,
     ) -> Result<IngestPayload> {
-        let sender = ctx.identity(Scope::Ingest)?.sender();
+        let identity = ctx.identity(Scope::Ingest)?;
         if events.len() > MAX_EVENTS {
             return Err(Problem::new(Code::BatchTooLarge).into());
         }
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        ctx.limits().take(identity, Kind::Events, count).await?;
         // What is kept of an event is its JSON, however it came.
         let texts: Vec<String> = events.iter().map(EventInput::json).collect();
         let drafts = texts.iter().map(|text| parse_one(Protocol::Native, text));
-        Ok(ctx.ingest().take(&sender, drafts.collect()).await?.into())
+        Ok(ctx
+            .ingest()
+            .take(&identity.sender(), drafts.collect())
+            .await?
+            .into())
     }
 
     /// Stores products of the catalogue, at most 500 at once, all or none; one that is there is
@@ -61,7 +70,7 @@ impl ShopMutations {
         let drafts = products.into_iter().map(Into::into).collect();
         let stored = ctx
             .reports()
-            .put_products(identity.tenant, identity.currency, drafts)
+            .put_products(identity.whole_tenant()?, identity.currency, drafts)
             .await?;
         Ok(PutProductsPayload { stored })
     }
@@ -79,7 +88,7 @@ impl ShopMutations {
     ) -> Result<ReclassifyPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         let saying = Reclassification {
-            tenant: identity.tenant,
+            tenant: identity.whole_tenant()?,
             user_agent: &user_agent,
             bot,
         };

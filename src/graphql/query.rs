@@ -3,6 +3,7 @@
 mod exports;
 mod filters;
 mod intake;
+mod keys;
 mod metrics;
 mod nodes;
 mod privacy;
@@ -25,4 +26,5 @@ pub struct Query(
     top::TopQueries,
     exports::ExportQueries,
     privacy::PrivacyQueries,
+    keys::KeyQueries,
 );

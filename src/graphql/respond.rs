@@ -11,12 +11,17 @@ use futures_util::stream::{BoxStream, once};
 use serde::Serialize;
 
 use super::document::{shape, text};
+use super::cost::standing_in;
 use super::errors::{code_of, ensure_code, of_problem};
 use super::execute::{execute, execute_stream};
 use super::{Loaders, Rules, Schema, limits, persisted};
 use crate::access::Identity;
+use crate::access::limits::{Kind, Limits, Standing};
 use crate::cache::{Collected, Key, Served};
 use crate::error::{Code, Problem};
+
+/// What a response costs that is kept.
+const POINTS_OF_KEPT: u32 = 1;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +89,8 @@ pub struct Answering<'a> {
 /// and currency, and what. So that what was refused once is refused again.
 ///
 /// # Errors
-/// What is not even taken: a document that is not known, or what may not come this way.
+/// What is not even taken: a document that is not known, what may not come this way, or that the limit
+/// of points is used up.
 pub async fn respond(
     answering: Answering<'_>,
     identity: Arc<Identity>,
@@ -99,15 +105,21 @@ pub async fn respond(
     let cache = loaders.0.cache();
     persisted::find(rules, loaders, &identity, &mut request).await?;
     let asked = (
-        &*identity,
+        identity.view(),
+        identity.scopes(),
+        (identity.currency, identity.timezone),
         &request.query,
         &request.operation_name,
         &request.variables,
     );
-    let key = Key::of(identity.tenant, "response", &asked);
+    let key = Key::of(identity.tenant(), "response", &asked);
     if let Some((body, served)) = cache.response(key).await {
+        let standing = match schema.data::<Limits>() {
+            Some(limits) => limits.take(&identity, Kind::Points, POINTS_OF_KEPT).await?,
+            None => None,
+        };
         return Ok(Responded {
-            body,
+            body: with_standing(&body, standing, way),
             outcome: Outcome::Whole,
             served: Some(served),
         });
@@ -117,8 +129,9 @@ pub async fn respond(
     }
     let collected = Arc::new(Collected::default());
     let executing = execute(schema, loaders, identity, request, &collected);
-    let response = tokio::time::timeout(limits::EXECUTION, executing).await;
-    let response = response.map_err(|_| Problem::new(Code::QueryTimeout))?;
+    let executed = tokio::time::timeout(limits::EXECUTION, executing).await;
+    let executed = executed.map_err(|_| Problem::new(Code::QueryTimeout))?;
+    let (response, standing) = executed?;
     let may_keep = !response.cache_control.public && response.cache_control.max_age > 0;
     let served = collected.served().filter(|_| may_keep);
     let responded = Responded {
@@ -128,7 +141,19 @@ pub async fn respond(
     if may_keep && responded.outcome == Outcome::Whole {
         cache.keep_response(key, &responded.body, &collected);
     }
-    Ok(responded)
+    Ok(Responded {
+        body: with_standing(&responded.body, standing, way),
+        ..responded
+    })
+}
+
+/// The response with where the limit stands. What an address gives says so in its head alone: the
+/// same data are the same answer, whoever has how much left.
+fn with_standing(body: &Bytes, standing: Option<Standing>, way: Way) -> Bytes {
+    match standing {
+        Some(standing) if way == Way::Post => standing_in(body, &standing),
+        _ => body.clone(),
+    }
 }
 
 /// Begins an operation of `identity` that may have many responses. What is refused is told by the

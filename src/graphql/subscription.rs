@@ -11,7 +11,8 @@ use super::context::ContextExt;
 use super::types::export::Export;
 use super::types::live::{LiveSales, LiveWindow};
 use crate::access::Scope;
-use crate::domain::tenant::TenantId;
+use crate::access::limits::Open;
+use crate::domain::tenant::View;
 use crate::realtime::hub::LiveKey;
 use crate::reports::{Reports, exports};
 
@@ -21,11 +22,12 @@ const LOOK: Duration = Duration::from_millis(500);
 /// An export that somebody watches.
 struct Watch {
     reports: Reports,
-    tenant: TenantId,
+    view: View,
     /// What was shown last.
     shown: Option<exports::Export>,
     /// What is to be shown.
     next: Option<exports::Export>,
+    _open: Open,
 }
 
 impl Watch {
@@ -39,7 +41,7 @@ impl Watch {
         let last = self.shown.take().filter(|last| !last.is_over())?;
         loop {
             tokio::time::sleep(LOOK).await;
-            match self.reports.export(self.tenant, last.id).await {
+            match self.reports.export(&self.view, last.id).await {
                 Ok(now) if (now.state, now.rows) == (last.state, last.rows) => {}
                 Ok(now) => {
                     let shown = Export::of(&now, None);
@@ -61,19 +63,22 @@ pub struct Subscription;
 #[allow(clippy::unused_async, reason = "the macro wants it")]
 impl Subscription {
     /// How far an export is: as it is now first, then each change, until it is over. Looked at
-    /// every half a second, so values in between may be missed, never the last.
+    /// every half a second, so values in between may be missed, never the last. Needs the scope `export`.
     async fn export_progress(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<impl Stream<Item = Result<Export>> + use<>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        let first = ctx.reports().export(tenant, id).await?;
+        let identity = ctx.identity(Scope::Export)?;
+        let view = identity.view().clone();
+        let open = ctx.limits().open(identity)?;
+        let first = ctx.reports().export(&view, id).await?;
         let watch = Watch {
             reports: ctx.reports().clone(),
-            tenant,
+            view,
             shown: None,
             next: Some(first),
+            _open: open,
         };
         Ok(unfold(watch, Watch::step))
     }
@@ -88,11 +93,16 @@ impl Subscription {
     ) -> Result<impl Stream<Item = LiveSales> + use<>> {
         let identity = ctx.identity(Scope::Read)?;
         let key = LiveKey {
-            tenant: identity.tenant,
+            tenant: identity.whole_tenant()?,
             currency: identity.currency,
             length: window.into(),
         };
+        let open = ctx.limits().open(identity)?;
         let values = ctx.live().watch(key);
-        Ok(values.map(move |view| LiveSales::of(&view, key.currency)))
+        Ok(values.map(move |view| {
+            // It counts for as long as somebody looks.
+            let _ = &open;
+            LiveSales::of(&view, key.currency)
+        }))
     }
 }

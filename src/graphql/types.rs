@@ -1,11 +1,13 @@
 //! The objects, enums and inputs of the schema.
 
+pub(super) mod audit;
 pub(super) mod connection;
 pub(super) mod event;
 pub(super) mod event_schema;
 pub(super) mod export;
 pub(super) mod ingest;
 pub(super) mod ingest_health;
+pub(super) mod key;
 pub(super) mod live;
 pub(super) mod metrics;
 pub(super) mod metrics_filter;

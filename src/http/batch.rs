@@ -11,6 +11,7 @@ use super::State;
 use super::identity::Caller;
 use super::openapi::bodies::{Batch, SegmentMessage};
 use super::receipts::{Answer, Detail, ReceiptsParameters};
+use crate::access::limits::Kind;
 use crate::access::{Identity, Scope};
 use crate::error::{Code, Problem};
 use crate::ingest::MAX_FOREIGN_BYTES;
@@ -89,6 +90,8 @@ async fn take(
 ) -> Result<Json<Answer>, Problem> {
     let (identity, parsed) = authorise(state, caller, parsed).await?;
     let names = Answer::names(&parsed.drafts);
+    let events = u32::try_from(parsed.drafts.len()).unwrap_or(u32::MAX);
+    state.limits.take(&identity, Kind::Events, events).await?;
     let receipts = state.ingest.take(&identity.sender(), parsed.drafts).await?;
     Ok(Json(Answer::new(receipts, names, detail)))
 }
@@ -99,15 +102,14 @@ async fn authorise<'a>(
     caller: Caller,
     parsed: Result<Parsed<'a>, Problem>,
 ) -> Result<(Arc<Identity>, Parsed<'a>), Problem> {
-    let Caller(known) = caller;
-    let (identity, parsed) = match (known, parsed) {
+    let (identity, parsed) = match (caller.known.clone(), parsed) {
         (Some(identity), parsed) => {
             identity.may(Scope::Ingest)?;
             (identity, parsed?)
         }
         (None, Ok(parsed)) => {
             let key = parsed.key.as_deref().ok_or(Code::MissingKey)?;
-            let identity = state.access.identify(key).await?;
+            let identity = state.access.identify(&caller.with(key)).await?;
             identity.may(Scope::Ingest)?;
             (identity, parsed)
         }

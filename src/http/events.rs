@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, Response};
+use axum::http::{HeaderName, Response};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -18,9 +18,9 @@ use tokio::time::{Instant, Interval, interval_at};
 use super::accept::Kind;
 use super::graphql::refusal;
 use super::operations::{Operation, still};
-use super::{State, identity};
-use crate::access::Identity;
-use crate::error::Code;
+use super::State;
+use crate::access::{Credentials, Identity};
+use crate::error::{Code, Problem};
 use crate::graphql::{Request, Told, Way, watch};
 
 /// How often it is asked whether the key is still good.
@@ -37,20 +37,20 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Answers with the events of one operation.
 pub(super) async fn answer(
     state: &State,
-    headers: &HeaderMap,
+    shown: Result<Credentials, Problem>,
     identity: Arc<Identity>,
     request: Request,
     way: Way,
 ) -> Response<Body> {
-    let opened = identity::key(headers).and_then(|key| Ok((state.operations.open(&key)?, key)));
-    let (operation, key) = match opened {
+    let opened = shown.and_then(|shown| Ok((state.operations.open(&identity)?, shown)));
+    let (operation, shown) = match opened {
         Ok(opened) => opened,
         Err(problem) => return refusal(state, &problem, Kind::EventStream),
     };
     let told = watch(state.answering(), Arc::clone(&identity), request, way).await;
     let watching = Watching {
         state: state.clone(),
-        key,
+        shown,
         identity,
         told,
         looks: interval_at(Instant::now() + RECHECK, RECHECK),
@@ -74,7 +74,7 @@ pub(super) async fn answer(
 /// One operation whose events are sent.
 struct Watching {
     state: State,
-    key: String,
+    shown: Credentials,
     identity: Arc<Identity>,
     told: BoxStream<'static, Told>,
     looks: Interval,
@@ -107,11 +107,10 @@ impl Watching {
                 }
                 () = self.state.sockets.closing().cancelled() => return None,
                 _ = self.looks.tick() => {
-                    let Some(now) = still(&self.state.access, &self.key, &self.identity).await
-                    else {
-                        return Some(self.end());
-                    };
-                    self.identity = now;
+                    match still(&self.state.access, &self.shown, &self.identity).await {
+                        Ok(now) => self.identity = now,
+                        Err(code) => return Some(self.end(code)),
+                    }
                     self.quiet += 1;
                     if self.quiet >= BEATS {
                         self.quiet = 0;
@@ -123,10 +122,9 @@ impl Watching {
     }
 
     /// Says that the key is no longer good, and that this was all.
-    fn end(&mut self) -> Bytes {
+    fn end(&mut self, code: Code) -> Bytes {
         self.over = true;
         self.last = Some(COMPLETE);
-        let code = Code::UnknownKey;
         let body = json!({"errors": [{
             "message": code.sentence(),
             "extensions": {"code": code.name()},

@@ -18,10 +18,10 @@ use serde_json::json;
 
 use super::accept::{self, Kind};
 use super::etag::{self, Tag};
-use super::identity::Authenticated;
+use super::identity::{Authenticated, Whence, key};
 use super::problem::{retry_after, status};
 use super::{State, cached, events, socket};
-use crate::access::Identity;
+use crate::access::{Credentials, Identity};
 use crate::config::StatusCodes;
 use crate::error::{Code, Problem};
 use crate::graphql::{Address, Asked, Outcome, Request, Responded, Way, read_address, respond};
@@ -32,6 +32,7 @@ const PARTIAL: u16 = 294;
 /// Answers a body.
 pub(super) async fn answer(
     Extract(state): Extract<State>,
+    whence: Whence,
     identity: Result<Authenticated, Problem>,
     headers: HeaderMap,
     body: Body,
@@ -52,7 +53,8 @@ pub(super) async fn answer(
     };
     match asked {
         Asked::One(request) if kind == Kind::EventStream => {
-            events::answer(&state, &headers, identity, request, Way::Talk).await
+            let shown = shown(whence, &headers);
+            events::answer(&state, shown, identity, request, Way::Talk).await
         }
         Asked::One(request) => match run(&state, identity, request, Way::Post).await {
             Ok(responded) => told(&state, &responded, kind),
@@ -66,12 +68,13 @@ pub(super) async fn answer(
 pub(super) async fn get(
     Extract(state): Extract<State>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    whence: Whence,
     identity: Result<Authenticated, Problem>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response<Body> {
     if let Ok(upgrade) = upgrade {
-        return socket::upgrade(state, upgrade);
+        return socket::upgrade(state, upgrade, whence);
     }
     let kind = accept::kind(&headers);
     let Some(kind) = kind.filter(|_| !state.strict_get || accept::names_json(&headers)) else {
@@ -83,7 +86,8 @@ pub(super) async fn get(
         Err(problem) => return refusal(&state, &problem, kind),
     };
     if kind == Kind::EventStream {
-        return events::answer(&state, &headers, identity, request, Way::Watch).await;
+        let shown = shown(whence, &headers);
+        return events::answer(&state, shown, identity, request, Way::Watch).await;
     }
     let responded = match run(&state, identity, request, Way::Get).await {
         Ok(responded) => responded,
@@ -106,6 +110,11 @@ pub(super) async fn get(
     let mut answer = etag::answer(&headers, &Tag::strong(&body), &caching, content, body);
     say_where(&mut answer, &responded);
     answer
+}
+
+/// What was shown to be let in.
+fn shown(whence: Whence, headers: &HeaderMap) -> Result<Credentials, Problem> {
+    Ok(whence.with(key(headers)?))
 }
 
 async fn run(
@@ -145,7 +154,7 @@ fn told(state: &State, responded: &Responded, kind: Kind) -> Response<Body> {
     let tells = kind == Kind::GraphqlResponse;
     *answer.status_mut() = match responded.outcome {
         Outcome::Failed(code) => {
-            retry_after(&mut answer, code);
+            retry_after(&mut answer, code.retry_after());
             status(code)
         }
         Outcome::Whole => StatusCode::OK,
@@ -229,16 +238,17 @@ pub(super) fn refusal(state: &State, problem: &Problem, kind: Kind) -> Response<
     if status == StatusCode::UNAUTHORIZED {
         super::problem::challenge(headers);
     }
-    retry_after(&mut answer, problem.code);
+    retry_after(&mut answer, problem.retry_after());
     answer
 }
 
 /// A response that has a problem, and nothing else.
 fn errors(problem: &Problem) -> Bytes {
-    let body = json!({"errors": [{
-        "message": problem.message(),
-        "extensions": {"code": problem.code.name()},
-    }]});
+    let mut extensions = json!({"code": problem.code.name()});
+    if let Some(wait) = problem.retry_after() {
+        extensions["retryAfter"] = wait.as_secs().into();
+    }
+    let body = json!({"errors": [{"message": problem.message(), "extensions": extensions}]});
     body.to_string().into()
 }
 

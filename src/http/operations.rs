@@ -4,31 +4,29 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
-use crate::access::{Access, Identity};
+use crate::access::{Access, Credentials, Identity};
 use crate::error::{Code, Problem};
 
 /// How many operations of a key a process keeps open.
 const OF_KEY: usize = 256;
 
-type Hash = [u8; 32];
-
 /// Counts open operations.
 #[derive(Clone, Debug, Default)]
-pub struct Operations(Arc<Mutex<HashMap<Hash, usize>>>);
+pub struct Operations(Arc<Mutex<HashMap<Uuid, usize>>>);
 
 /// One that is open, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Operation {
-    key: Hash,
+    key: Uuid,
     open: Operations,
 }
 
 impl Operations {
     /// One more of this key's, or [`Code::TooManyOperations`].
-    pub(super) fn open(&self, key: &str) -> Result<Operation, Problem> {
-        let key = Sha256::digest(key.as_bytes()).into();
+    pub(super) fn open(&self, identity: &Identity) -> Result<Operation, Problem> {
+        let key = identity.key();
         let mut all = self.lock();
         let open = all.entry(key).or_default();
         if *open >= OF_KEY {
@@ -42,7 +40,7 @@ impl Operations {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hash, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -59,15 +57,18 @@ impl Drop for Operation {
     }
 }
 
-/// Who holds a key now; `was` while the database cannot say. Nobody if the key is no longer good.
+/// Who holds a key now; `was` while the database cannot say. Why not, if the key is no longer good, or
+/// not for the same.
 pub(super) async fn still(
     access: &Access,
-    key: &str,
+    shown: &Credentials,
     was: &Arc<Identity>,
-) -> Option<Arc<Identity>> {
-    match access.identify(key).await {
-        Ok(identity) => Some(identity),
-        Err(problem) if matches!(problem.code.status(), 401 | 403) => None,
-        Err(_) => Some(Arc::clone(was)),
+) -> Result<Arc<Identity>, Code> {
+    match access.identify(shown).await {
+        Ok(identity) if was.is_as_able_as(&identity) => Ok(identity),
+        // What was begun was begun with what the key could do then.
+        Ok(_) => Err(Code::RevokedKey),
+        Err(problem) if problem.code.status() < 500 => Err(problem.code),
+        Err(_) => Ok(Arc::clone(was)),
     }
 }

@@ -1,6 +1,7 @@
 //! Problems as answers: `application/problem+json` (RFC 9457).
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -27,7 +28,7 @@ impl IntoResponse for Problem {
         if self.code.status() == 401 {
             challenge(headers);
         }
-        retry_after(&mut response, self.code);
+        retry_after(&mut response, self.retry_after());
         response
     }
 }
@@ -43,8 +44,8 @@ pub(super) fn status(code: Code) -> StatusCode {
 }
 
 /// Tells when to come back, if it is worth it.
-pub(super) fn retry_after(response: &mut Response<Body>, code: Code) {
-    if let Some(wait) = code.retry_after() {
+pub(super) fn retry_after(response: &mut Response<Body>, wait: Option<Duration>) {
+    if let Some(wait) = wait {
         let seconds = wait.as_secs().max(1);
         response
             .headers_mut()

@@ -182,7 +182,10 @@ pub(super) async fn receipt(
     may.or_else(|_| identity.may(Scope::Read))?;
     // What is no id names no batch.
     let batch_id = Uuid::parse_str(&batch_id).map_err(|_| Code::UnknownReceipt)?;
-    let receipts = state.ingest.receipt(identity.tenant, batch_id).await?;
+    let receipts = state
+        .ingest
+        .receipt(identity.whole_tenant()?, batch_id)
+        .await?;
     let receipts = receipts.ok_or(Code::UnknownReceipt)?;
     // Senders' own names are not kept.
     let names = vec![None; receipts.receipts.len()];

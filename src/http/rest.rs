@@ -33,12 +33,15 @@ use super::State;
 use super::cached;
 use super::etag::{self, Tag};
 use super::identity;
-use crate::access::{Identity, Scope};
+use crate::access::limits::{self, Kind};
+use crate::access::{Credentials, Identity, Scope};
 use crate::cache::Served;
 use crate::error::Problem;
 use crate::reports::provenance::Found;
 
 const JSON: &str = "application/json";
+/// What a question costs, besides the rows that it goes through.
+const POINTS: u32 = 10;
 
 /// What can be asked.
 pub(super) fn router() -> Router<State> {
@@ -62,16 +65,17 @@ pub(super) fn router() -> Router<State> {
 pub(super) struct Reader {
     identity: Arc<Identity>,
     /// To look at again while a long answer goes on.
-    key: String,
+    key: Credentials,
 }
 
 impl FromRequestParts<State> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
-        let key = identity::key(&parts.headers)?;
+        let key = identity::credentials(parts)?;
         let identity = state.access.identify(&key).await?;
         identity.may(Scope::Read)?;
+        state.limits.take(&identity, Kind::Points, POINTS).await?;
         Ok(Self { identity, key })
     }
 }
@@ -85,6 +89,7 @@ trait Sourced: Serialize {
 /// A report as JSON. One that is kept is the same byte by byte each time. The tag of another leaves
 /// out when it was made, and how long that took: the same numbers are the same answer a minute later.
 fn report(request: &HeaderMap, mut answer: impl Sourced) -> Response<Body> {
+    limits::owe(answer.provenance().rows_to_pay());
     let body = json(&answer);
     let found = answer.provenance().found;
     let tag = if answer.provenance().is_kept() {

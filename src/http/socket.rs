@@ -24,9 +24,9 @@ use tokio_util::task::TaskTracker;
 use self::operation::Step;
 use self::protocol::{ACK, End, Said};
 use super::State;
-use super::identity::bearer;
+use super::identity::{Whence, bearer};
 use super::operations::still;
-use crate::access::Identity;
+use crate::access::{Credentials, Identity};
 use crate::error::{Code, Problem};
 use crate::graphql::Request;
 
@@ -73,19 +73,19 @@ impl Sockets {
 }
 
 /// Turns a request into a socket.
-pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade) -> Response {
+pub(super) fn upgrade(state: State, upgrade: WebSocketUpgrade, whence: Whence) -> Response {
     let upgrade = upgrade
         .protocols([PROTOCOL])
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
     let speaks = upgrade.selected_protocol().is_some();
     let open = state.sockets.open.clone();
-    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state, speaks)))
+    upgrade.on_upgrade(move |socket| open.track_future(serve(socket, state, whence, speaks)))
 }
 
-async fn serve(mut socket: WebSocket, state: State, speaks: bool) {
+async fn serve(mut socket: WebSocket, state: State, whence: Whence, speaks: bool) {
     let end = if speaks {
-        Box::pin(Talk::new(state).go_on(&mut socket)).await
+        Box::pin(Talk::new(state, whence).go_on(&mut socket)).await
     } else {
         Some(End::unacceptable())
     };
@@ -109,8 +109,9 @@ async fn serve(mut socket: WebSocket, state: State, speaks: bool) {
 /// A conversation.
 struct Talk {
     state: State,
-    /// Who is there, and with which key, once it was said.
-    guest: Option<(String, Arc<Identity>)>,
+    whence: Whence,
+    /// Who is there, and what they showed, once it was said.
+    guest: Option<(Credentials, Arc<Identity>)>,
     /// Looks since something was heard, and since the client was asked whether it is there.
     silence: u32,
     beats: u32,
@@ -119,9 +120,10 @@ struct Talk {
 }
 
 impl Talk {
-    fn new(state: State) -> Self {
+    fn new(state: State, whence: Whence) -> Self {
         Self {
             state,
+            whence,
             guest: None,
             silence: 0,
             beats: 0,
@@ -135,11 +137,14 @@ impl Talk {
         let deadline = Instant::now() + INIT_TIMEOUT;
         let mut looks = interval_at(Instant::now() + RECHECK, RECHECK);
         let closing = self.state.sockets.closing().clone();
+        let mut changes = self.state.access.changes();
         loop {
             let answer = tokio::select! {
                 () = closing.cancelled() => return Some(End::restart()),
                 () = sleep_until(deadline), if self.guest.is_none() => return Some(End::silent()),
                 _ = looks.tick() => self.look().await,
+                // A key changed; it may be this one.
+                Ok(()) = changes.changed() => self.look_at_key().await.map(|()| None),
                 Some(step) = self.running.next(), if !self.running.is_empty() => {
                     Ok(Some(self.tell(step)))
                 }
@@ -166,10 +171,7 @@ impl Talk {
 
     /// Looks whether the key is still good, and from time to time whether the client is there.
     async fn look(&mut self) -> Result<Option<Message>, End> {
-        if let Some((key, identity)) = &mut self.guest {
-            let now = still(&self.state.access, key, identity).await;
-            *identity = now.ok_or_else(End::forbidden)?;
-        }
+        self.look_at_key().await?;
         self.silence += 1;
         self.beats += 1;
         if self.silence >= SILENCE {
@@ -180,6 +182,14 @@ impl Talk {
         }
         self.beats = 0;
         Ok(Some(Message::Ping(Bytes::new())))
+    }
+
+    async fn look_at_key(&mut self) -> Result<(), End> {
+        if let Some((shown, identity)) = &mut self.guest {
+            let now = still(&self.state.access, shown, identity).await;
+            *identity = now.map_err(End::of)?;
+        }
+        Ok(())
     }
 
     /// What is told of an operation.
@@ -239,14 +249,15 @@ impl Talk {
             .find(named)
             .and_then(|(_, value)| value.as_str());
         let key = header.and_then(bearer).ok_or_else(End::forbidden)?;
-        let identity = self.state.access.identify(&key).await.map_err(|problem| {
+        let shown = self.whence.clone().with(key);
+        let identity = self.state.access.identify(&shown).await.map_err(|problem| {
             if problem.code.status() >= 500 {
                 End::later()
             } else {
-                End::forbidden()
+                End::of(problem.code)
             }
         })?;
-        self.guest = Some((key, identity));
+        self.guest = Some((shown, identity));
         Ok(())
     }
 
@@ -256,14 +267,14 @@ impl Talk {
         id: &str,
         request: Result<Box<Request>, Problem>,
     ) -> Result<Result<(), Problem>, End> {
-        let (key, identity) = self.guest.as_ref().ok_or_else(End::unauthorized)?;
+        let (_, identity) = self.guest.as_ref().ok_or_else(End::unauthorized)?;
         if self.open.contains_key(id) {
             return Err(End::taken(id));
         }
         if self.open.len() >= OPERATIONS {
             return Ok(Err(Code::TooManyOperations.into()));
         }
-        let opened = request.and_then(|request| Ok((request, self.state.operations.open(key)?)));
+        let opened = request.and_then(|request| Ok((request, self.state.operations.open(identity)?)));
         let (request, operation) = match opened {
             Ok(opened) => opened,
             Err(problem) => return Ok(Err(problem)),

@@ -2,6 +2,7 @@
 //! answered with a line while the upload goes on; what is held is one block.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -18,11 +19,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::State;
 use super::body::{require_kind, unreadable};
-use super::identity;
+use super::identity::{self, Whence};
 use super::openapi::bodies::EventBody;
 use super::receipts::{Answer, BlockAnswer, Counts};
 use super::turns::Turn;
-use crate::access::Scope;
+use crate::access::limits::Kind;
+use crate::access::{Credentials, Identity, Scope};
 use crate::error::{Code, Problem};
 use crate::ingest::parse::{Lines, parse_line};
 
@@ -53,10 +55,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) async fn take(
     Extract(state): Extract<State>,
     RawQuery(query): RawQuery,
+    whence: Whence,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let key = identity::key(&headers)?;
+    let key = whence.with(identity::key(&headers)?);
     let identity = state.access.identify(&key).await?;
     identity.may(Scope::Ingest)?;
     if query.is_some_and(|query| !query.is_empty()) {
@@ -67,7 +70,7 @@ pub(super) async fn take(
         &[NDJSON, "application/ndjson", "application/jsonl"],
     )?;
     let upload = Upload {
-        turn: state.bodies.stream(identity.tenant)?,
+        turn: state.bodies.stream(identity.tenant())?,
         state,
         key,
         body: body.into_data_stream(),
@@ -88,7 +91,7 @@ pub(super) async fn take(
 /// An upload that is under way.
 struct Upload {
     state: State,
-    key: String,
+    key: Credentials,
     body: BodyDataStream,
     /// What has come and is not told apart.
     chunk: Bytes,
@@ -181,7 +184,7 @@ impl Upload {
         let drafts: Vec<_> = drafts.collect();
         let names = Answer::names(&drafts);
         // The key may have been revoked since the upload began.
-        let stored = match self.state.access.identify(&self.key).await {
+        let stored = match may_store(&self.state, &self.key, drafts.len()).await {
             Ok(identity) => self.state.ingest.take(&identity.sender(), drafts).await,
             Err(problem) => Err(problem),
         };
@@ -200,6 +203,19 @@ impl Upload {
     }
 }
 
+/// Who sends, if they still may, and so many.
+async fn may_store(
+    state: &State,
+    key: &Credentials,
+    events: usize,
+) -> Result<Arc<Identity>, Problem> {
+    let identity = state.access.identify(key).await?;
+    identity.may(Scope::Ingest)?;
+    let events = u32::try_from(events).unwrap_or(u32::MAX);
+    state.limits.take(&identity, Kind::Events, events).await?;
+    Ok(identity)
+}
+
 #[derive(Serialize)]
 struct End {
     done: bool,
@@ -210,7 +226,7 @@ struct End {
 
 /// The last line of an upload that failed: what it has answered for is stored, the rest is not.
 fn failed(problem: &Problem, resume_at: u64) -> Bytes {
-    let wait = problem.code.retry_after();
+    let wait = problem.retry_after();
     line(&json!({
         "error": {
             "code": problem.code.name(),

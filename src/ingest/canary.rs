@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::parse::parse_batch;
 use super::{Ingest, Status};
 use crate::domain::money::Currency;
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::{Sender, TenantId, View};
 use crate::storage::queries::keys::tenant;
 use crate::storage::queries::related::events_at;
 use crate::storage::writes::tenants;
@@ -104,7 +104,8 @@ async fn fly(ingest: &Ingest, db: &Db, sent_at: DateTime<Utc>) -> Result<Duratio
         return Err(format!("it is {}", receipt.status.name()));
     };
     let place = [(sent_at, id)];
-    while events_at(db.reads(), tenant, &place)
+    let all = View::whole(tenant);
+    while events_at(db.reads(), &all, &place)
         .await
         .map_err(storage)?
         .is_empty()

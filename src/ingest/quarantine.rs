@@ -17,6 +17,7 @@ use super::parse::parse_one;
 use super::rules::Rules;
 use super::writer::Lot;
 use super::{Ingest, Judged, judge, new_id};
+use crate::domain::audit::Actor;
 use crate::domain::batch::{Batch, Placed, Protocol, Refusal};
 use crate::domain::event::Event;
 use crate::domain::tenant::{Sender, TenantId};
@@ -114,7 +115,12 @@ impl Ingest {
     /// # Errors
     /// A cursor of another list, or that the queue is full or the database away: then some may have
     /// been replayed, and doing it again is safe.
-    pub async fn replay(&self, sender: &Sender, replay: Replay) -> Result<ReplayOutcome, Problem> {
+    pub async fn replay(
+        &self,
+        sender: &Sender,
+        replay: Replay,
+        actor: &Actor,
+    ) -> Result<ReplayOutcome, Problem> {
         if let Some(place) = &replay.after
             && !quarantine::Entity::fits(place)
         {
@@ -129,7 +135,10 @@ impl Ingest {
             let Some(last) = rows.last() else { break };
             end = Some(quarantine::Entity::place(last));
             let is_last = rows.len() < PAGE;
-            results.extend(self.replay_page(sender, &rules, &replay, rows).await?);
+            results.extend(
+                self.replay_page((sender, actor), &rules, &replay, rows)
+                    .await?,
+            );
             if is_last {
                 break;
             }
@@ -144,7 +153,7 @@ impl Ingest {
 
     async fn replay_page(
         &self,
-        sender: &Sender,
+        (sender, actor): (&Sender, &Actor),
         rules: &Rules,
         replay: &Replay,
         rows: Vec<quarantine::Model>,
@@ -189,7 +198,8 @@ impl Ingest {
         let stored = results.iter().filter(|one| one.status.is_stored());
         let stored: Vec<Uuid> = stored.map(|one| one.quarantine_id).collect();
         let count = stored.len() as u64;
-        mark_replayed(self.db.control(), sender.tenant, stored, self.clock.now()).await?;
+        let (patched, by) = (replay.patch.is_some(), (actor, self.clock.now()));
+        mark_replayed(self.db.control(), sender.tenant, stored, patched, by).await?;
         self.rules.released(sender.tenant, count).await;
         Ok(results)
     }
@@ -235,9 +245,10 @@ impl Ingest {
         &self,
         tenant: TenantId,
         filter: &QuarantineFilter,
+        actor: &Actor,
     ) -> Result<(u64, u64), Problem> {
-        let (db, now) = (self.db.control(), self.clock.now());
-        let discarded = discard(db, tenant, filter, MAX_AT_ONCE as u64, now).await?;
+        let (db, by) = (self.db.control(), (actor, self.clock.now()));
+        let discarded = discard(db, tenant, filter, MAX_AT_ONCE as u64, by).await?;
         self.rules.released(tenant, discarded).await;
         let left = count_held(self.db.control(), tenant, filter, None).await?;
         Ok((discarded, left))

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Ingest;
 use super::rules::schema::PropertySchema;
+use crate::domain::audit::Actor;
 use crate::domain::event::EventType;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
@@ -37,6 +38,7 @@ impl Ingest {
         event_type: &str,
         schema: &Value,
         mode: Mode,
+        actor: &Actor,
     ) -> Result<event_schema::Model, Problem> {
         let event_type = EventType::parse(event_type).ok_or(Code::InvalidEventType)?;
         let refuse = |why: String| {
@@ -52,7 +54,7 @@ impl Ingest {
             mode,
         };
         let (db, now) = (self.db.control(), self.clock.now());
-        let stored = writes::put(db, tenant, new, MAX_SCHEMAS, now).await;
+        let stored = writes::put(db, tenant, new, MAX_SCHEMAS, (actor, now)).await;
         self.rules.forget(tenant).await;
         let full = || refuse(format!("the tenant has {MAX_SCHEMAS} schemas already"));
         stored?.ok_or_else(full)
@@ -66,9 +68,11 @@ impl Ingest {
         &self,
         tenant: TenantId,
         event_type: &str,
+        actor: &Actor,
     ) -> Result<bool, Problem> {
         let event_type = EventType::parse(event_type).ok_or(Code::InvalidEventType)?;
-        let deleted = writes::delete(self.db.control(), tenant, event_type.as_str()).await;
+        let by = (actor, self.clock.now());
+        let deleted = writes::delete(self.db.control(), tenant, event_type.as_str(), by).await;
         self.rules.forget(tenant).await;
         Ok(deleted?)
     }

@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::Reports;
 use super::metrics::{Asked, MetricsQuestion};
-use super::records::RecordFilter;
-use crate::domain::tenant::TenantId;
+use super::records::{Listed, RecordFilter};
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
+use crate::storage::entity::{event, pageview, product, purchase, refund, user};
 use crate::storage::queries::exports as queries;
 use crate::storage::queries::exports::ExportRow;
 use crate::storage::writes::exports as writes;
@@ -116,6 +117,22 @@ pub struct ExportQuestion {
     pub what: Exported,
     /// How.
     pub format: ExportFormat,
+}
+
+impl ExportQuestion {
+    /// Whether it can be answered for who sees this.
+    fn check(&self, view: &View) -> Result<(), Problem> {
+        match &self.what {
+            Exported::Events(filter) => event::Entity::select(view, filter).map(drop)?,
+            Exported::Pageviews(filter) => pageview::Entity::select(view, filter).map(drop)?,
+            Exported::Users(filter) => user::Entity::select(view, filter).map(drop)?,
+            Exported::Purchases(filter) => purchase::Entity::select(view, filter).map(drop)?,
+            Exported::Refunds(filter) => refund::Entity::select(view, filter).map(drop)?,
+            Exported::Products(filter) => product::Entity::select(view, filter).map(drop)?,
+            Exported::Metrics(metrics) => drop(Asked::new(metrics)?),
+        }
+        Ok(())
+    }
 }
 
 /// How far an export is.
@@ -223,18 +240,16 @@ impl Reports {
     /// is away.
     pub async fn create_export(
         &self,
-        tenant: TenantId,
+        view: &View,
         question: &ExportQuestion,
     ) -> Result<(Export, String), Problem> {
-        if let Exported::Metrics(metrics) = &question.what {
-            Asked::new(metrics)?;
-        }
+        question.check(view)?;
         let id = Uuid::new_v4();
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let now = self.clock.now();
         let new = NewExport {
             id,
-            tenant,
+            view: view.clone(),
             question: serde_json::to_value(question).expect("questions are plain JSON"),
             token_hash: hash(&token),
             created_at: now,
@@ -252,15 +267,15 @@ impl Reports {
             );
             return Err(Problem::with(Code::TooManyExports, detail));
         }
-        Ok((self.export(tenant, id).await?, token))
+        Ok((self.export(view, id).await?, token))
     }
 
     /// A tenant's export.
     ///
     /// # Errors
     /// [`Code::UnknownExport`], or that the database is away.
-    pub async fn export(&self, tenant: TenantId, id: Uuid) -> Result<Export, Problem> {
-        let row = queries::export(self.db.reads(), tenant, id).await?;
+    pub async fn export(&self, view: &View, id: Uuid) -> Result<Export, Problem> {
+        let row = queries::export(self.db.reads(), view, id).await?;
         let row = row.ok_or(Code::UnknownExport)?;
         Ok(Export::of(row, self.clock.now()))
     }
@@ -269,8 +284,8 @@ impl Reports {
     ///
     /// # Errors
     /// That the database is away.
-    pub async fn exports(&self, tenant: TenantId) -> Result<Vec<Export>, Problem> {
-        let rows = queries::exports(self.db.reads(), tenant, LISTED).await?;
+    pub async fn exports(&self, view: &View) -> Result<Vec<Export>, Problem> {
+        let rows = queries::exports(self.db.reads(), view, LISTED).await?;
         let now = self.clock.now();
         Ok(rows.into_iter().map(|row| Export::of(row, now)).collect())
     }
@@ -289,8 +304,8 @@ impl Reports {
     ///
     /// # Errors
     /// That the database is away.
-    pub async fn delete_export(&self, tenant: TenantId, id: Uuid) -> Result<bool, Problem> {
-        Ok(writes::delete(self.db.control(), tenant, id).await?)
+    pub async fn delete_export(&self, view: &View, id: Uuid) -> Result<bool, Problem> {
+        Ok(writes::delete(self.db.control(), view, id).await?)
     }
 
     /// The bytes of an export's file from this one to the end of its piece; none behind the end.

@@ -36,7 +36,7 @@ use crate::domain::calendar::TimeRange;
 use crate::domain::event::{PURCHASE, REFUND};
 use crate::domain::measure::Subject;
 use crate::domain::summary::Span as Length;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::storage::queries::metrics::{Cut, Groups, metrics};
 use crate::storage::queries::provenance::provenance;
@@ -50,6 +50,7 @@ pub(super) use cells::{Cell, Told, cells};
 
 pub use crate::storage::queries::metrics::{Source as Read, Span as RowSpan};
 pub use plan::Step;
+pub(super) use question::Limited;
 pub use question::{Compare, Fill, LIMIT, MetricsQuestion, Order, Rolling, Span, Window};
 pub use series::{Group, Point, Series};
 
@@ -102,7 +103,7 @@ impl Reports {
 /// The question with the bounds of its buckets.
 #[derive(Clone)]
 pub(super) struct Asked {
-    question: MetricsQuestion,
+    question: Limited,
     bounds: Vec<DateTime<Utc>>,
     compared: Option<Vec<DateTime<Utc>>>,
 }
@@ -118,18 +119,19 @@ impl Asked {
     pub(super) fn new(question: &MetricsQuestion) -> Result<Self, Problem> {
         question.check()?;
         let compared = question.compared_range()?;
+        let limited = MetricsQuestion {
+            max_staleness: Duration::ZERO,
+            ..question.clone()
+        };
         Ok(Self {
-            question: MetricsQuestion {
-                max_staleness: Duration::ZERO,
-                ..question.clone()
-            },
+            question: limited.limited()?,
             bounds: question.bounds(question.range)?,
             compared: compared.map(|range| question.bounds(range)).transpose()?,
         })
     }
 
     /// What is asked.
-    pub(super) fn question(&self) -> &MetricsQuestion {
+    pub(super) fn question(&self) -> &Limited {
         &self.question
     }
 
@@ -199,8 +201,8 @@ impl Question for Asked {
     const KIND: &'static str = "metrics";
     type Answer = MetricsAnswer;
 
-    fn tenant(&self) -> TenantId {
-        self.question.tenant
+    fn view(&self) -> &View {
+        &self.question.view
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
@@ -233,7 +235,7 @@ impl Question for Asked {
 
 /// Where the numbers of a question come from, by what was read for it.
 pub(super) async fn provenance_of(
-    question: &MetricsQuestion,
+    question: &Limited,
     told: &Told,
     Moment {
         snapshot, as_of, ..
@@ -241,17 +243,17 @@ pub(super) async fn provenance_of(
 ) -> Result<Provenance, Failure> {
     let orders = question.asks_for_orders_alone();
     let types = orders.then_some([PURCHASE, REFUND].as_slice());
-    let (tenant, range, bots) = (question.tenant, question.range, question.bots);
+    let (view, range, bots) = (&question.view, question.range, question.bots);
     // Summaries tell what came late, and of what bots did only how much it is.
     let cover = match &told.cover {
-        _ if bots => Arc::new(Cover::none(range)),
+        _ if bots || !view.is_whole() => Arc::new(Cover::none(range)),
         Some(cover) => Arc::clone(cover),
         None => {
             let bounds = [range.from, range.to];
-            Arc::new(Cover::of(snapshot, tenant, &bounds, &Length::ALL).await?)
+            Arc::new(Cover::of(snapshot, view.tenant(), &bounds, &Length::ALL).await?)
         }
     };
-    let mut row = provenance(&**snapshot, tenant, &cover.gaps, types, bots).await?;
+    let mut row = provenance(&**snapshot, view, &cover.gaps, types, bots).await?;
     for span in &cover.spans {
         let (late, of_bots) = if orders {
             (span.late_orders, span.bot_orders)
@@ -285,7 +287,7 @@ impl Chosen {
 /// A question on its way.
 struct Asking<'a> {
     moment: Moment<'a>,
-    question: &'a MetricsQuestion,
+    question: &'a Limited,
     rows_read: i64,
     /// How many rows each subject is expected to go through.
     estimated: BTreeMap<Subject, i64>,
@@ -294,7 +296,7 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(moment: Moment<'a>, question: &'a MetricsQuestion) -> Self {
+    fn new(moment: Moment<'a>, question: &'a Limited) -> Self {
         Self {
             moment,
             question,
@@ -385,7 +387,7 @@ impl Asking<'_> {
             let is_one = matches!(groups, Groups::Except(_));
             let source = plan::source(question, subject, bounds, is_one);
             let cut = Cut {
-                tenant: question.tenant,
+                view: &question.view,
                 tenant_zone: question.tenant_zone,
                 bounds,
                 keys: &question.keys,

@@ -14,7 +14,7 @@ use super::Reports;
 use super::metrics::WhoIsWho;
 use super::provenance::{Found, Provenance};
 use crate::cache::{Answered, Cached, DependsOn, Key, Made, Source};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::storage::queries::changes;
 use crate::storage::{Served, Snapshot, StorageError};
@@ -27,8 +27,8 @@ pub(super) trait Question: Clone + Debug + Send + Sync + 'static {
     /// The answer.
     type Answer: Answer;
 
-    /// Who asks.
-    fn tenant(&self) -> TenantId;
+    /// Who asks: what they see is part of what the answer is kept under.
+    fn view(&self) -> &View;
 
     /// What the answer is made of; nothing if it is not worth keeping.
     fn depends_on(&self) -> Option<DependsOn>;
@@ -128,6 +128,12 @@ impl From<StorageError> for Failure {
 impl From<Code> for Failure {
     fn from(code: Code) -> Self {
         Self::Problem(code.into())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
     }
 }
 
@@ -254,7 +260,12 @@ impl Reports {
         let took = begun.elapsed().as_millis();
         let provenance = answer.provenance();
         provenance.query_ms = i64::try_from(took).unwrap_or(i64::MAX);
-        provenance.rows_estimated = budget.estimated();
+        // The estimate is of all rows of the tenant, also those that one does not see.
+        provenance.rows_estimated = if question.view().is_whole() {
+            budget.estimated()
+        } else {
+            provenance.rows_read
+        };
         snapshot.commit().await?;
         Ok((answer, number))
     }
@@ -281,7 +292,11 @@ impl<'a, Q: Question> Asking<'a, Q> {
         Self {
             reports,
             question,
-            key: Key::of(question.tenant(), Q::KIND, question),
+            key: Key::of(
+                question.view().tenant(),
+                Q::KIND,
+                &(question.view(), question),
+            ),
             depends_on,
             max_staleness,
             own: Mutex::default(),

@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use super::Reports;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{TenantId, View};
 use crate::error::{Code, Problem};
 use crate::storage::entity::{
-    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+    audit, event, pageview, product, purchase, quarantine, refund, user, user_agent,
 };
+use crate::storage::queries::audit::entries;
 use crate::storage::queries::page::{self, Paged};
 use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{identity, records, related};
@@ -41,71 +42,110 @@ pub trait Listed: Paged {
     /// Which of them.
     type Filter: Filter;
 
-    /// Every record that passes the filter.
-    fn select(tenant: TenantId, filter: &Self::Filter) -> records::Selection<Self>;
+    /// Every record that one sees and that passes the filter.
+    ///
+    /// # Errors
+    /// A view by what these have not.
+    fn select(view: &View, filter: &Self::Filter)
+    -> Result<records::Selection<Self>, StorageError>;
 }
 
 impl Listed for event::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::events(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::events(view, filter)
     }
 }
 
 impl Listed for pageview::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::pageviews(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::pageviews(view, filter)
     }
 }
 
 impl Listed for purchase::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::purchases(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::purchases(view, filter)
     }
 }
 
 impl Listed for refund::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::refunds(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::refunds(view, filter)
     }
 }
 
 impl Listed for user::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, _: &RecordFilter) -> records::Selection<Self> {
-        records::users(tenant)
+    fn select(view: &View, _: &RecordFilter) -> Result<records::Selection<Self>, StorageError> {
+        records::users(view)
     }
 }
 
 impl Listed for user_agent::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::user_agents(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::user_agents(view, filter)
     }
 }
 
 impl Listed for product::Entity {
     type Filter = RecordFilter;
 
-    fn select(tenant: TenantId, filter: &RecordFilter) -> records::Selection<Self> {
-        records::products(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &RecordFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        records::products(view, filter)
+    }
+}
+
+impl Listed for audit::Entity {
+    type Filter = RecordFilter;
+
+    fn select(view: &View, _: &RecordFilter) -> Result<records::Selection<Self>, StorageError> {
+        if !view.is_whole() {
+            return Err(StorageError::OutOfScope);
+        }
+        Ok(entries(view.tenant()))
     }
 }
 
 impl Listed for quarantine::Entity {
     type Filter = QuarantineFilter;
 
-    fn select(tenant: TenantId, filter: &QuarantineFilter) -> records::Selection<Self> {
-        quarantined(tenant, filter)
+    fn select(
+        view: &View,
+        filter: &QuarantineFilter,
+    ) -> Result<records::Selection<Self>, StorageError> {
+        if !view.is_whole() {
+            return Err(StorageError::OutOfScope);
+        }
+        Ok(quarantined(view.tenant(), filter))
     }
 }
 
@@ -129,7 +169,7 @@ impl<'a> Records<'a> {
     /// A cursor of another list, or that the database is away or takes too long.
     pub async fn page<E: Listed>(
         &self,
-        tenant: TenantId,
+        view: &View,
         filter: &E::Filter,
         request: &PageRequest,
     ) -> Result<Page<E::Model>, Problem>
@@ -140,7 +180,7 @@ impl<'a> Records<'a> {
         if !cursors.all(|place| E::fits(place)) {
             return Err(Code::InvalidCursor.into());
         }
-        let select = E::select(tenant, &widened(&self.0, tenant, filter).await?);
+        let select = E::select(view, &widened(&self.0, view.tenant(), filter).await?)?;
         Ok(page::page(&self.0, select, request).await?)
     }
 
@@ -150,10 +190,10 @@ impl<'a> Records<'a> {
     /// That the database is away or takes too long.
     pub async fn user_agents_with(
         &self,
-        tenant: TenantId,
+        view: &View,
         ids: &[i64],
     ) -> Result<Vec<user_agent::Model>, StorageError> {
-        related::user_agents_with(&self.0, tenant, ids).await
+        related::user_agents_with(&self.0, view, ids).await
     }
 
     /// The other ids of these users.
@@ -162,10 +202,10 @@ impl<'a> Records<'a> {
     /// That the database is away or takes too long.
     pub async fn merged_into(
         &self,
-        tenant: TenantId,
+        view: &View,
         user_ids: &[Uuid],
     ) -> Result<Vec<Merged>, StorageError> {
-        identity::merged_into(&self.0, tenant, user_ids).await
+        identity::merged_into(&self.0, view, user_ids).await
     }
 }
 
@@ -195,30 +235,26 @@ impl Reports {
     /// A cursor of another list, or that the database is away or takes too long.
     pub async fn page<E: Listed>(
         &self,
-        tenant: TenantId,
+        view: &View,
         filter: &E::Filter,
         request: &PageRequest,
     ) -> Result<Page<E::Model>, Problem>
     where
         E::Model: Sync,
     {
-        self.records().page::<E>(tenant, filter, request).await
+        self.records().page::<E>(view, filter, request).await
     }
 
     /// How long a list is.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn count<E: Listed>(
-        &self,
-        tenant: TenantId,
-        filter: &E::Filter,
-    ) -> Result<u64, Problem>
+    pub async fn count<E: Listed>(&self, view: &View, filter: &E::Filter) -> Result<u64, Problem>
     where
         E::Model: Sync,
     {
-        let filter = widened(&self.db.executor(), tenant, filter).await?;
-        let select = E::select(tenant, &filter);
+        let filter = widened(&self.db.executor(), view.tenant(), filter).await?;
+        let select = E::select(view, &filter)?;
         Ok(page::count(self.db.reads(), select).await?)
     }
 
@@ -226,16 +262,16 @@ impl Reports {
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn event(&self, tenant: TenantId, id: Uuid) -> Result<Option<event::Model>, Problem> {
-        Ok(records::event(self.db.reads(), tenant, id).await?)
+    pub async fn event(&self, view: &View, id: Uuid) -> Result<Option<event::Model>, Problem> {
+        Ok(records::event(self.db.reads(), view, id).await?)
     }
 
     /// The user whom this id stands for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn user(&self, tenant: TenantId, id: Uuid) -> Result<Option<user::Model>, Problem> {
-        let mut named = identity::users_with(self.db.reads(), tenant, &[id]).await?;
+    pub async fn user(&self, view: &View, id: Uuid) -> Result<Option<user::Model>, Problem> {
+        let mut named = identity::users_with(self.db.reads(), view, &[id]).await?;
         Ok(named.pop().map(|named| named.user))
     }
 
@@ -245,10 +281,10 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn pageview(
         &self,
-        tenant: TenantId,
+        view: &View,
         id: Uuid,
     ) -> Result<Option<pageview::Model>, Problem> {
-        Ok(records::pageview(self.db.reads(), tenant, id).await?)
+        Ok(records::pageview(self.db.reads(), view, id).await?)
     }
 
     /// The purchase with this id.
@@ -257,34 +293,26 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn purchase(
         &self,
-        tenant: TenantId,
+        view: &View,
         id: Uuid,
     ) -> Result<Option<purchase::Model>, Problem> {
-        Ok(records::purchase(self.db.reads(), tenant, id).await?)
+        Ok(records::purchase(self.db.reads(), view, id).await?)
     }
 
     /// The refund with this id.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn refund(
-        &self,
-        tenant: TenantId,
-        id: Uuid,
-    ) -> Result<Option<refund::Model>, Problem> {
-        Ok(records::refund(self.db.reads(), tenant, id).await?)
+    pub async fn refund(&self, view: &View, id: Uuid) -> Result<Option<refund::Model>, Problem> {
+        Ok(records::refund(self.db.reads(), view, id).await?)
     }
 
     /// The product that the shop calls so.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn product(
-        &self,
-        tenant: TenantId,
-        id: &str,
-    ) -> Result<Option<product::Model>, Problem> {
-        Ok(records::product(self.db.reads(), tenant, id).await?)
+    pub async fn product(&self, view: &View, id: &str) -> Result<Option<product::Model>, Problem> {
+        Ok(records::product(self.db.reads(), view, id).await?)
     }
 
     /// The events at these places.
@@ -293,10 +321,10 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn events_at(
         &self,
-        tenant: TenantId,
+        view: &View,
         places: &[EventPlace],
     ) -> Result<Vec<event::Model>, StorageError> {
-        related::events_at(self.db.reads(), tenant, places).await
+        related::events_at(self.db.reads(), view, places).await
     }
 
     /// The refunds of the events at these places.
@@ -305,10 +333,10 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn refunds_of(
         &self,
-        tenant: TenantId,
+        view: &View,
         places: &[EventPlace],
     ) -> Result<Vec<refund::Model>, StorageError> {
-        related::refunds_of(self.db.reads(), tenant, places).await
+        related::refunds_of(self.db.reads(), view, places).await
     }
 
     /// The user agents with these ids.
@@ -317,10 +345,10 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn user_agents_with(
         &self,
-        tenant: TenantId,
+        view: &View,
         ids: &[i64],
     ) -> Result<Vec<user_agent::Model>, StorageError> {
-        self.records().user_agents_with(tenant, ids).await
+        self.records().user_agents_with(view, ids).await
     }
 
     /// The purchases of the events at these places.
@@ -329,22 +357,18 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn purchases_of(
         &self,
-        tenant: TenantId,
+        view: &View,
         places: &[EventPlace],
     ) -> Result<Vec<purchase::Model>, StorageError> {
-        related::purchases_of(self.db.reads(), tenant, places).await
+        related::purchases_of(self.db.reads(), view, places).await
     }
 
     /// The users whom these ids stand for.
     ///
     /// # Errors
     /// That the database is away or takes too long.
-    pub async fn users_with(
-        &self,
-        tenant: TenantId,
-        ids: &[Uuid],
-    ) -> Result<Vec<Named>, StorageError> {
-        identity::users_with(self.db.reads(), tenant, ids).await
+    pub async fn users_with(&self, view: &View, ids: &[Uuid]) -> Result<Vec<Named>, StorageError> {
+        identity::users_with(self.db.reads(), view, ids).await
     }
 
     /// The other ids of these users.
@@ -353,10 +377,10 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn merged_into(
         &self,
-        tenant: TenantId,
+        view: &View,
         user_ids: &[Uuid],
     ) -> Result<Vec<Merged>, StorageError> {
-        self.records().merged_into(tenant, user_ids).await
+        self.records().merged_into(view, user_ids).await
     }
 
     /// The products with these ids.
@@ -365,9 +389,9 @@ impl Reports {
     /// That the database is away or takes too long.
     pub async fn products_with(
         &self,
-        tenant: TenantId,
+        view: &View,
         ids: &[String],
     ) -> Result<Vec<product::Model>, StorageError> {
-        related::products_with(self.db.reads(), tenant, ids).await
+        related::products_with(self.db.reads(), view, ids).await
     }
 }

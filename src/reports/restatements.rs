@@ -16,7 +16,7 @@ use super::{Reports, bucket_index, minor_units};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::storage::queries::provenance::provenance;
 use crate::storage::queries::restatements::{RestatementRow, restatements};
@@ -24,8 +24,8 @@ use crate::storage::queries::restatements::{RestatementRow, restatements};
 /// The question.
 #[derive(Clone, Debug)]
 pub struct RestatementsQuestion {
-    /// Whose numbers.
-    pub tenant: TenantId,
+    /// Whose numbers, and of which of their rows.
+    pub view: View,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
@@ -143,8 +143,8 @@ impl Question for Asked {
     const KIND: &'static str = "restatements";
     type Answer = RestatementsAnswer;
 
-    fn tenant(&self) -> TenantId {
-        self.question.tenant
+    fn view(&self) -> &View {
+        &self.question.view
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
@@ -159,7 +159,7 @@ impl Question for Asked {
     ) -> Result<RestatementsAnswer, Failure> {
         let Self { question, bounds } = self;
         let RestatementsQuestion {
-            tenant,
+            ref view,
             range,
             zone,
             currency,
@@ -167,9 +167,9 @@ impl Question for Asked {
             ..
         } = *question;
         let db = &**snapshot;
-        let rows = restatements(db, tenant, currency, bounds, bots).await?;
+        let rows = restatements(db, view, currency, bounds, bots).await?;
         let read = rows.len();
-        let row = provenance(db, tenant, &[range], None, bots).await?;
+        let row = provenance(db, view, &[range], None, bots).await?;
         Ok(RestatementsAnswer {
             currency,
             zone,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{Cell, MetricsQuestion, cells, provenance_of};
+use super::metrics::{Cell, Limited, MetricsQuestion, cells, provenance_of};
 use super::provenance::Provenance;
 use super::question::{Answer, Failure, Moment, Question};
 use super::{Reports, whole};
@@ -20,7 +20,7 @@ use crate::domain::condition::Key;
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::{Currency, mean_amount};
 use crate::domain::number::Number;
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::{Shop, View};
 use crate::error::{Code, Problem};
 
 /// What is measured, in the order of [`SalesMeasures::of`]; buyers come last, if at all.
@@ -88,7 +88,7 @@ impl SalesGroup {
 #[derive(Clone, Debug)]
 pub struct SalesQuestion {
     /// Whose sales.
-    pub shop: Sender,
+    pub shop: Shop,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
@@ -223,8 +223,8 @@ impl Question for Asked {
     const KIND: &'static str = "sales";
     type Answer = SalesAnswer;
 
-    fn tenant(&self) -> TenantId {
-        self.question.shop.tenant
+    fn view(&self) -> &View {
+        &self.question.shop.view
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
@@ -241,13 +241,13 @@ impl Question for Asked {
     async fn answer(&self, moment: Moment<'_>) -> Result<SalesAnswer, Failure> {
         let Self { question, bounds } = self;
         let (currency, groups) = (question.currency, question.groups);
-        let (told, mut read) = cells(&question.told_apart(), bounds, moment).await?;
+        let (told, mut read) = cells(&question.told_apart()?, bounds, moment).await?;
         if told.len() > MAX_BUCKETS {
             return Err(Code::TooManyBuckets.into());
         }
         // Neither orders nor buyers add up over buckets and groups.
         let whole_range = [question.range.from, question.range.to];
-        let totals = question.by_currency();
+        let totals = question.by_currency()?;
         let (by_currency, also) = cells(&totals, &whole_range, moment).await?;
         read.add(also);
         let (own, others): (Vec<Cell>, Vec<Cell>) = by_currency
@@ -295,24 +295,26 @@ impl SalesQuestion {
     }
 
     /// What is asked of each bucket and group.
-    fn told_apart(&self) -> MetricsQuestion {
+    fn told_apart(&self) -> Result<Limited, Problem> {
         let measures = Self::measures(self.buyers_per_bucket);
-        MetricsQuestion {
+        let question = MetricsQuestion {
             keys: self.groups.keys(),
             currency: self.currency,
             buyers_by_currency: true,
             bots: self.bots,
             ..MetricsQuestion::plain(&self.shop, measures, self.range)
-        }
+        };
+        question.limited()
     }
 
     /// What is asked of each currency.
-    fn by_currency(&self) -> MetricsQuestion {
+    fn by_currency(&self) -> Result<Limited, Problem> {
         let measures = Self::measures(self.buyers_in_total);
-        MetricsQuestion {
+        let question = MetricsQuestion {
             keys: vec![Dimension::Currency.into()],
             bots: self.bots,
             ..MetricsQuestion::plain(&self.shop, measures, self.range)
-        }
+        };
+        question.limited()
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::condition::Condition;
 use crate::domain::measure::{Dimension, Measure};
 use crate::domain::money::Currency;
 use crate::domain::number::{Number, RATIO_DECIMALS};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 
 /// How many places a list has unless it is asked for more or less.
@@ -200,8 +200,8 @@ impl Question for Asked {
     const KIND: &'static str = "top";
     type Answer = TopAnswer;
 
-    fn tenant(&self) -> TenantId {
-        self.total.tenant()
+    fn view(&self) -> &View {
+        self.total.view()
     }
 
     fn depends_on(&self) -> Option<DependsOn> {

@@ -15,7 +15,7 @@ use super::{Reports, whole};
 use crate::cache::DependsOn;
 use crate::domain::calendar::{self, Granularity, MAX_BUCKETS, TimeRange};
 use crate::domain::measure::{Dimension, Measure};
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::{Shop, View};
 use crate::error::{Code, Problem};
 
 /// How many rows an answer may have: a bucket has one for each type.
@@ -25,7 +25,7 @@ const MAX_ROWS: usize = 10 * MAX_BUCKETS;
 #[derive(Clone, Debug)]
 pub struct TrafficQuestion {
     /// Whose traffic.
-    pub shop: Sender,
+    pub shop: Shop,
     /// From when to when.
     pub range: TimeRange,
     /// In buckets of what length.
@@ -137,8 +137,8 @@ impl Question for Asked {
     const KIND: &'static str = "traffic";
     type Answer = TrafficAnswer;
 
-    fn tenant(&self) -> TenantId {
-        self.question.shop.tenant
+    fn view(&self) -> &View {
+        &self.question.shop.view
     }
 
     fn depends_on(&self) -> Option<DependsOn> {
@@ -158,6 +158,7 @@ impl Question for Asked {
             keys: vec![Dimension::EventType.into()],
             ..question.plain(vec![Measure::Events, Measure::Pageviews])
         };
+        let by_type = by_type.limited()?;
         let (rows, mut read) = cells(&by_type, bounds, moment).await?;
         if rows.len() > MAX_ROWS {
             return Err(Code::TooManyBuckets.into());
@@ -205,7 +206,7 @@ impl Asked {
         moment: Moment<'_>,
         read: &mut Told,
     ) -> Result<Vec<(usize, i64)>, Failure> {
-        let users = self.question.plain(vec![Measure::Users]);
+        let users = self.question.plain(vec![Measure::Users]).limited()?;
         let (cells, also) = cells(&users, bounds, moment).await?;
         read.add(also);
         let users = cells

@@ -185,6 +185,7 @@ impl Db {
             StorageError::Timeout(_)
             | StorageError::MissingPartition(_)
             | StorageError::Exists(_)
+            | StorageError::OutOfScope
             | StorageError::Rejected(_) => return false,
         };
         tracing::debug!(%error, "a replica did not answer; asking the primary");

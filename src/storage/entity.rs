@@ -5,6 +5,7 @@
 //! carry the timestamp too, so that a join stays within one partition.
 
 pub mod api_key;
+pub mod audit;
 pub mod event;
 pub mod event_schema;
 pub mod pageview;

@@ -27,6 +27,9 @@ pub enum StorageError {
     /// The values cannot be stored, now or ever.
     #[error("the database rejects the values: {0}")]
     Rejected(String),
+    /// What is asked for has not what the key's rows are limited by.
+    #[error("this cannot be limited to the rows that the key sees")]
+    OutOfScope,
     /// Our mistake.
     #[error("the database refuses the statement: {0}")]
     Bug(String),
@@ -105,6 +108,7 @@ impl From<StorageError> for Problem {
                 Self::new(Code::Unavailable)
             }
             StorageError::Rejected(_) => Self::new(Code::StorageRejected),
+            StorageError::OutOfScope => Self::new(Code::OutOfScope),
             StorageError::Exists(_) | StorageError::MissingPartition(_) | StorageError::Bug(_) => {
                 tracing::error!(%error, "storage failed");
                 Self::new(Code::Internal)

@@ -1,5 +1,6 @@
 //! The questions: one file each, named after the question it answers.
 
+pub mod audit;
 pub mod changes;
 pub mod event_schemas;
 pub mod exports;

@@ -15,6 +15,7 @@
 //! their keys, so that two writers wait for each other but never in a circle. The lock on the log
 //! comes last but for the rollups, whose rows all writers share anyway.
 
+pub mod audit;
 pub mod bots;
 mod changes;
 mod classified;

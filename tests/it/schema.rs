@@ -7,7 +7,7 @@ use tidewater::storage::{Db, schema};
 
 use crate::support::{TestDb, program};
 
-const STEPS: usize = 18;
+const STEPS: usize = 20;
 
 /// Everything that the catalogues know of tables, columns, indexes, constraints and sequences.
 async fn shape(db: &TestDb) -> Value {
@@ -128,8 +128,10 @@ async fn the_program_brings_the_schema_up_and_down_and_says_where_it_stands() {
             "m0014_changes",
             "m0015_summaries",
             "m0016_exports",
-            "m0017_visits",
+            "m0017_keys",
+            "m0018_audit",
             "m0019_privacy",
+            "m0020_visits",
         ];
         let line = |(n, name)| {
             let state = if n < applied { "applied" } else { "pending" };

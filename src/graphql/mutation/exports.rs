@@ -4,6 +4,7 @@ use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
 use crate::access::Scope;
+use crate::access::limits::Kind;
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::export::{Export, ExportInput};
 
@@ -13,26 +14,27 @@ pub(super) struct ExportMutations;
 #[Object]
 impl ExportMutations {
     /// Has a whole list, or the answer to a question of metrics, written to a file behind the
-    /// requests, as of one moment. Needs the scope `read`.
+    /// requests, as of one moment. Needs the scope `export`.
     async fn create_export(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What is to be written.")] input: ExportInput,
     ) -> Result<Export> {
-        let identity = ctx.identity(Scope::Read)?;
+        let identity = ctx.identity(Scope::Export)?;
+        ctx.limits().take(identity, Kind::Exports, 1).await?;
         let question = input.question(ctx.reports(), identity)?;
-        let made = ctx.reports().create_export(identity.tenant, &question);
+        let made = ctx.reports().create_export(identity.view(), &question);
         let (export, token) = made.await?;
         Ok(Export::of(&export, Some(&token)))
     }
 
-    /// Stops an export and deletes its file; whether there was one. Needs the scope `read`.
+    /// Stops an export and deletes its file; whether there was one. Needs the scope `export`.
     async fn delete_export(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<bool> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx.reports().delete_export(tenant, id).await?)
+        let view = ctx.identity(Scope::Export)?.view();
+        Ok(ctx.reports().delete_export(view, id).await?)
     }
 }

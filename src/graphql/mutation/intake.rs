@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::access::Scope;
+use crate::access::limits::caller;
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::connection::Cursor;
 use crate::graphql::types::event_schema::{
@@ -34,10 +35,11 @@ impl IntakeMutations {
         schema: Json<Value>,
         #[graphql(desc = "What becomes of events that do not fit.")] mode: SchemaMode,
     ) -> Result<PutEventSchemaPayload> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let identity = ctx.identity(Scope::Admin)?;
+        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
         let put = ctx
             .ingest()
-            .put_event_schema(tenant, &event_type, &schema, mode.into());
+            .put_event_schema(tenant, &event_type, &schema, mode.into(), &actor);
         Ok(PutEventSchemaPayload {
             event_schema: put.await?.into(),
         })
@@ -49,10 +51,11 @@ impl IntakeMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose properties are checked no longer.")] event_type: String,
     ) -> Result<DeleteEventSchemaPayload> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let identity = ctx.identity(Scope::Admin)?;
+        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
         let deleted = ctx
             .ingest()
-            .delete_event_schema(tenant, &event_type)
+            .delete_event_schema(tenant, &event_type, &actor)
             .await?;
         Ok(DeleteEventSchemaPayload { deleted })
     }
@@ -73,7 +76,8 @@ impl IntakeMutations {
         #[graphql(default, desc = "Only tells what would become of them.")] dry_run: bool,
         #[graphql(desc = "Go on behind the `endCursor` of a replay before.")] after: Option<String>,
     ) -> Result<ReplayQuarantinedPayload> {
-        let sender = ctx.identity(Scope::Admin)?.sender();
+        let identity = ctx.identity(Scope::Admin)?;
+        let (sender, actor) = (identity.sender(), identity.actor(caller()));
         let replay = Replay {
             filter: selection(ids, filter)?,
             after: after
@@ -83,7 +87,7 @@ impl IntakeMutations {
             patch: patch.map(|Json(patch)| patch),
             dry_run,
         };
-        let outcome = ctx.ingest().replay(&sender, replay).await?;
+        let outcome = ctx.ingest().replay(&sender, replay, &actor).await?;
         Ok(ReplayQuarantinedPayload {
             replayed: outcome.replayed(),
             left: outcome.left,
@@ -103,9 +107,10 @@ impl IntakeMutations {
             QuarantineFilterInput,
         >,
     ) -> Result<DiscardQuarantinedPayload> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let identity = ctx.identity(Scope::Admin)?;
+        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
         let filter = selection(ids, filter)?;
-        let (discarded, left) = ctx.ingest().discard(tenant, &filter).await?;
+        let (discarded, left) = ctx.ingest().discard(tenant, &filter, &actor).await?;
         Ok(DiscardQuarantinedPayload { discarded, left })
     }
 }

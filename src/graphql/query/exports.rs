@@ -13,26 +13,26 @@ pub(super) struct ExportQueries;
 
 #[Object]
 impl ExportQueries {
-    /// An export; nothing if it was deleted, is forgotten, or is not yours.
+    /// An export; nothing if it was deleted, is forgotten, or is not yours. Needs the scope `export`.
     #[graphql(cache_control(no_cache))]
     async fn export(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<Option<Export>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        match ctx.reports().export(tenant, id).await {
+        let view = ctx.identity(Scope::Export)?.view();
+        match ctx.reports().export(view, id).await {
             Ok(export) => Ok(Some(Export::of(&export, None))),
             Err(problem) if problem.code == Code::UnknownExport => Ok(None),
             Err(problem) => Err(problem.into()),
         }
     }
 
-    /// The newest exports, at most 100.
+    /// The newest exports, at most 100. Needs the scope `export`.
     #[graphql(complexity = "20 + 10 * child_complexity", cache_control(no_cache))]
     async fn exports(&self, ctx: &Context<'_>) -> Result<Vec<Export>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        let exports = ctx.reports().exports(tenant).await?;
+        let view = ctx.identity(Scope::Export)?.view();
+        let exports = ctx.reports().exports(view).await?;
         let exports = exports.iter().map(|export| Export::of(export, None));
         Ok(exports.collect())
     }

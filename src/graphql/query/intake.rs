@@ -21,7 +21,7 @@ impl IntakeQueries {
     /// The schemas that events' properties are checked against, by type: at most 200.
     #[graphql(complexity = "20 + 10 * child_complexity", cache_control(no_cache))]
     async fn event_schemas(&self, ctx: &Context<'_>) -> Result<Vec<EventSchema>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let tenant = ctx.identity(Scope::Read)?.whole_tenant()?;
         let rows = ctx.ingest().event_schemas(tenant).await?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
@@ -41,7 +41,7 @@ impl IntakeQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<QuarantinedEvent>> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let view = ctx.identity(Scope::Admin)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -49,14 +49,14 @@ impl IntakeQueries {
             before,
         };
         let filter = filter.try_into()?;
-        Ok(records::<quarantine::Entity, _>(ctx.reports(), tenant, filter, arguments).await?)
+        Ok(records::<quarantine::Entity, _>(ctx.reports(), view, filter, arguments).await?)
     }
 
     /// How ingest does: what waits to be stored, how far the tenant's events have come, and how long
     /// an event takes from the door to an answer.
     #[graphql(complexity = "20 + child_complexity", cache_control(no_cache))]
     async fn ingest_health(&self, ctx: &Context<'_>) -> Result<IngestHealth> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let tenant = ctx.identity(Scope::Read)?.whole_tenant()?;
         let intake = ctx.reports().intake(tenant).await?;
         let ingest = ctx.ingest();
         Ok(IngestHealth::new(
@@ -75,7 +75,8 @@ impl IntakeQueries {
         #[graphql(desc = "As the answer to the batch said it.")] batch_id: Uuid,
     ) -> Result<Option<IngestPayload>> {
         let sender = ctx.identity(Scope::Ingest);
-        let tenant = sender.or_else(|_| ctx.identity(Scope::Read))?.tenant;
+        let identity = sender.or_else(|_| ctx.identity(Scope::Read))?;
+        let tenant = identity.whole_tenant()?;
         let receipts = ctx.ingest().receipt(tenant, batch_id).await?;
         Ok(receipts.map(Into::into))
     }

@@ -33,8 +33,8 @@ impl RecordQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "As its sender gave it.")] id: Uuid,
     ) -> Result<Option<Event>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx.reports().event(tenant, id).await?.map(Event::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().event(view, id).await?.map(Event::from))
     }
 
     /// The user whom this id stands for, or the one that events name by this `userId` (`externalId`),
@@ -50,10 +50,10 @@ impl RecordQueries {
         external_id: Option<String>,
         #[graphql(default, desc = "Whether `externalId` is an `anonymousId`.")] anonymous: bool,
     ) -> Result<Option<User>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let id = match (id, external_id) {
             (Some(id), None) => id,
-            (None, Some(name)) => user_id(tenant, &name, anonymous),
+            (None, Some(name)) => user_id(view.tenant(), &name, anonymous),
             _ => {
                 return Err(Problem::with(
                     Code::InvalidFilter,
@@ -62,7 +62,7 @@ impl RecordQueries {
                 .into());
             }
         };
-        Ok(ctx.reports().user(tenant, id).await?.map(User::from))
+        Ok(ctx.reports().user(view, id).await?.map(User::from))
     }
 
     /// The pageview with this id, which is its event's.
@@ -72,10 +72,10 @@ impl RecordQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "As in `pageviewId`.")] id: Uuid,
     ) -> Result<Option<Pageview>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         Ok(ctx
             .reports()
-            .pageview(tenant, id)
+            .pageview(view, id)
             .await?
             .map(Pageview::from))
     }
@@ -87,10 +87,10 @@ impl RecordQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "As in `purchaseId`.")] id: Uuid,
     ) -> Result<Option<Purchase>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         Ok(ctx
             .reports()
-            .purchase(tenant, id)
+            .purchase(view, id)
             .await?
             .map(Purchase::from))
     }
@@ -102,8 +102,8 @@ impl RecordQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "As in `refundId`.")] id: Uuid,
     ) -> Result<Option<Refund>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
-        Ok(ctx.reports().refund(tenant, id).await?.map(Refund::from))
+        let view = ctx.identity(Scope::Read)?.view();
+        Ok(ctx.reports().refund(view, id).await?.map(Refund::from))
     }
 
     /// The product with the shop's id.
@@ -113,11 +113,11 @@ impl RecordQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "The shop's own.")] id: String,
     ) -> Result<Option<Product>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let Some(id) = word(Some(id))? else {
             return Ok(None);
         };
-        Ok(ctx.reports().product(tenant, &id).await?.map(Product::from))
+        Ok(ctx.reports().product(view, &id).await?.map(Product::from))
     }
 
     /// Events, the newest first; pages of up to 100.
@@ -134,17 +134,14 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Event>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(
-            records::<event::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
-                .await?,
-        )
+        Ok(records::<event::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments).await?)
     }
 
     /// Users, by id, each once whatever ids turned out to be theirs; pages of up to 100.
@@ -160,7 +157,7 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<User>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -168,7 +165,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<user::Entity, _>(ctx.reports(), tenant, RecordFilter::default(), arguments)
+            records::<user::Entity, _>(ctx.reports(), view, RecordFilter::default(), arguments)
                 .await?,
         )
     }
@@ -187,7 +184,7 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Pageview>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -195,7 +192,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<pageview::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<pageview::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -214,7 +211,7 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Purchase>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -222,7 +219,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<purchase::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<purchase::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -241,7 +238,7 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Refund>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -249,7 +246,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<refund::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<refund::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }
@@ -268,17 +265,14 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<UserAgent>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(
-            records::<user_agent::Entity, _>(ctx.reports(), tenant, filter.into(), arguments)
-                .await?,
-        )
+        Ok(records::<user_agent::Entity, _>(ctx.reports(), view, filter.into(), arguments).await?)
     }
 
     /// Products, by id; pages of up to 100.
@@ -295,7 +289,7 @@ impl RecordQueries {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Product>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
@@ -303,7 +297,7 @@ impl RecordQueries {
             before,
         };
         Ok(
-            records::<product::Entity, _>(ctx.reports(), tenant, filter.try_into()?, arguments)
+            records::<product::Entity, _>(ctx.reports(), view, filter.try_into()?, arguments)
                 .await?,
         )
     }

@@ -45,7 +45,7 @@ impl SalesQueries {
     ) -> Result<Sales> {
         let identity = ctx.identity(Scope::Read)?;
         let question = SalesQuestion {
-            shop: identity.sender(),
+            shop: identity.shop(),
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,
@@ -88,7 +88,7 @@ impl SalesQueries {
     ) -> Result<Restatements> {
         let identity = ctx.identity(Scope::Read)?;
         let question = RestatementsQuestion {
-            tenant: identity.tenant,
+            view: identity.view().clone(),
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,

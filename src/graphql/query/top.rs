@@ -48,7 +48,7 @@ impl Asked {
             currency: wanted(self.currency.as_deref(), identity.currency)?,
             bots: self.include_bots,
             max_staleness: staleness(self.max_staleness)?,
-            ..MetricsQuestion::plain(&identity.sender(), Vec::new(), range)
+            ..MetricsQuestion::plain(&identity.shop(), Vec::new(), range)
         })
     }
 }

@@ -37,7 +37,7 @@ impl TrafficQueries {
     ) -> Result<Traffic> {
         let identity = ctx.identity(Scope::Read)?;
         let question = TrafficQuestion {
-            shop: identity.sender(),
+            shop: identity.shop(),
             range: range.try_into()?,
             granularity: granularity.into(),
             zone: zone(timezone.as_deref(), identity.timezone)?,

@@ -13,7 +13,7 @@ use super::quarantine::QuarantinedEvent;
 use super::refund::Refund;
 use super::user::User;
 use super::user_agent::UserAgent;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::graphql::context::ContextExt;
 use crate::graphql::limits::{DEFAULT_PAGE, MAX_PAGE};
@@ -109,10 +109,10 @@ pub(in crate::graphql) fn described<Q, M, S>(
         .override_output_type_description::<Records<UserAgent>>("A page of user agents.")
 }
 
-/// One page of the records of a tenant that pass a filter.
+/// One page of the records that one sees and that pass a filter.
 pub(in crate::graphql) async fn records<E, N>(
     reports: &Reports,
-    tenant: TenantId,
+    view: &View,
     filter: E::Filter,
     arguments: PageArguments,
 ) -> Result<Records<N>, Problem>
@@ -122,15 +122,16 @@ where
     N: OutputType + From<E::Model>,
 {
     let request = arguments.request::<E>()?;
-    let page = reports.page::<E>(tenant, &filter, &request).await?;
+    let page = reports.page::<E>(view, &filter, &request).await?;
     let (has_previous, has_next) = if request.from_end {
         (page.has_more, request.before.is_some())
     } else {
         (request.after.is_some(), page.has_more)
     };
+    let view = view.clone();
     let count = move |reports: Reports| {
-        let filter = filter.clone();
-        async move { reports.count::<E>(tenant, &filter).await }.boxed()
+        let (view, filter) = (view.clone(), filter.clone());
+        async move { reports.count::<E>(&view, &filter).await }.boxed()
     };
     let total = Total {
         count: Box::new(count),

@@ -281,7 +281,7 @@ impl MetricsInput {
             bots: self.include_bots,
             max_staleness: staleness(self.max_staleness)?,
             explain: self.explain,
-            ..MetricsQuestion::plain(&identity.sender(), measures, range)
+            ..MetricsQuestion::plain(&identity.shop(), measures, range)
         })
     }
 }

@@ -96,14 +96,14 @@ impl User {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Event>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(records::<event::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+        Ok(records::<event::Entity, _>(ctx.reports(), view, self.own(), arguments).await?)
     }
 
     /// What they bought, the newest first. One statement for each user: ask it of few.
@@ -119,14 +119,14 @@ impl User {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Purchase>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(records::<purchase::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+        Ok(records::<purchase::Entity, _>(ctx.reports(), view, self.own(), arguments).await?)
     }
 
     /// What they were paid back, the newest first. One statement for each user: ask it of few.
@@ -142,13 +142,13 @@ impl User {
         #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<Refund>> {
-        let tenant = ctx.identity(Scope::Read)?.tenant;
+        let view = ctx.identity(Scope::Read)?.view();
         let arguments = PageArguments {
             first,
             after,
             last,
             before,
         };
-        Ok(records::<refund::Entity, _>(ctx.reports(), tenant, self.own(), arguments).await?)
+        Ok(records::<refund::Entity, _>(ctx.reports(), view, self.own(), arguments).await?)
     }
 }

@@ -28,8 +28,7 @@ use super::format::Format;
 use super::lists::request;
 use super::rows::Row;
 use super::table::Table;
-use crate::access::Scope;
-use crate::domain::tenant::TenantId;
+use crate::access::{Credentials, Scope};
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::turns::{Turn, Turns};
@@ -76,8 +75,7 @@ impl Exports {
 /// A list on its way to a client.
 pub(super) struct Export<R: Row> {
     state: State,
-    tenant: TenantId,
-    key: String,
+    key: Credentials,
     filter: RecordFilter,
     format: Format,
     after: Option<Vec<KeyPart>>,
@@ -124,11 +122,9 @@ impl<R: Row> Export<R> {
         limit: Option<u64>,
         format: Format,
     ) -> Result<Self, Problem> {
-        let tenant = reader.identity.tenant;
         Ok(Self {
-            turn: state.exports.turns.take(tenant)?,
+            turn: state.exports.turns.take(reader.identity.tenant())?,
             state,
-            tenant,
             key: reader.key,
             filter,
             format,
@@ -218,16 +214,18 @@ impl<R: Row> Export<R> {
     async fn read_page(&mut self) -> Result<Page<R>, Problem> {
         let identity = self.state.access.identify(&self.key).await?;
         identity.may(Scope::Read)?;
+        identity.may(Scope::Export)?;
+        let view = identity.view();
         let limit = self.left.map_or(PAGE, |left| left.min(PAGE));
         let request = request(limit, self.after.take());
         let reports = &self.state.reports;
-        let page = reports.page::<R::Of>(self.tenant, &self.filter, &request);
+        let page = reports.page::<R::Of>(view, &self.filter, &request);
         let page = page.await?;
         let count = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
         self.left = self.left.map(|left| left.saturating_sub(count));
         self.after = page.rows.last().map(cursor::place::<R::Of>);
         let cursors: Vec<String> = page.rows.iter().map(cursor::of::<R::Of>).collect();
-        let rows = R::of_page(&reports.records(), self.tenant, page.rows).await?;
+        let rows = R::of_page(&reports.records(), view, page.rows).await?;
         Ok(Page {
             records: rows.into_iter().zip(cursors).collect(),
             has_more: page.has_more,

@@ -29,10 +29,10 @@ use super::rows::refund::Refund;
 use super::rows::user::User;
 use super::table::Table;
 use crate::access::Scope;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::http::State;
-use crate::http::identity;
+use crate::http::identity::{self, Whence};
 use crate::http::stream::Unpacked;
 use crate::reports::Reports;
 use crate::reports::cursor;
@@ -57,25 +57,23 @@ impl Rendering for Files {
     async fn list(
         &self,
         records: &Records<'_>,
-        tenant: TenantId,
+        view: &View,
         question: &ExportQuestion,
         file: &mut File<'_>,
     ) -> Result<(), Stop> {
         let format = question.format;
         match &question.what {
-            Exported::Events(filter) => list::<Event>(records, tenant, filter, format, file).await,
+            Exported::Events(filter) => list::<Event>(records, view, filter, format, file).await,
             Exported::Pageviews(filter) => {
-                list::<Pageview>(records, tenant, filter, format, file).await
+                list::<Pageview>(records, view, filter, format, file).await
             }
-            Exported::Users(filter) => list::<User>(records, tenant, filter, format, file).await,
+            Exported::Users(filter) => list::<User>(records, view, filter, format, file).await,
             Exported::Purchases(filter) => {
-                list::<Purchase>(records, tenant, filter, format, file).await
+                list::<Purchase>(records, view, filter, format, file).await
             }
-            Exported::Refunds(filter) => {
-                list::<Refund>(records, tenant, filter, format, file).await
-            }
+            Exported::Refunds(filter) => list::<Refund>(records, view, filter, format, file).await,
             Exported::Products(filter) => {
-                list::<Product>(records, tenant, filter, format, file).await
+                list::<Product>(records, view, filter, format, file).await
             }
             Exported::Metrics(_) | Exported::UserData(_) => Ok(()),
         }
@@ -104,7 +102,7 @@ impl Rendering for Files {
 /// Writes a whole list, page by page.
 async fn list<R: Row>(
     records: &Records<'_>,
-    tenant: TenantId,
+    view: &View,
     filter: &RecordFilter,
     format: ExportFormat,
     file: &mut File<'_>,
@@ -119,9 +117,9 @@ async fn list<R: Row>(
     let (mut after, mut waiting) = (None, 0);
     loop {
         let wanted = request(PAGE, after);
-        let page = records.page::<R::Of>(tenant, filter, &wanted).await?;
+        let page = records.page::<R::Of>(view, filter, &wanted).await?;
         after = page.rows.last().map(cursor::place::<R::Of>);
-        for row in R::of_page(records, tenant, page.rows).await? {
+        for row in R::of_page(records, view, page.rows).await? {
             match format {
                 ExportFormat::Csv => {
                     row.write(&mut table);
@@ -152,7 +150,7 @@ fn taken(table: &mut Table, lines: &mut Vec<u8>) -> Vec<u8> {
 /// The file of an export.
 ///
 /// `token` is the secret of the link that `createExport` tells, and no key is needed; or the
-/// export's id, and a key with the scope `read` is. The file is packed with gzip. It can be asked for
+/// export's id, and a key with the scope `export` is. The file is packed with gzip. It can be asked for
 /// in parts with `Range`, so that a download goes on where it was cut off.
 #[utoipa::path(
     get, path = "/v1/exports/{token}", tag = "Exports",
@@ -165,14 +163,15 @@ fn taken(table: &mut Table, lines: &mut Vec<u8>) -> Vec<u8> {
 pub(in crate::http) async fn file(
     Extract(state): Extract<State>,
     Path(token): Path<String>,
+    whence: Whence,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let export = match token.parse::<Uuid>() {
         Ok(id) => {
-            let key = identity::key(&headers)?;
-            let identity = state.access.identify(&key).await?;
-            identity.may(Scope::Read)?;
-            state.reports.export(identity.tenant, id).await?
+            let shown = whence.with(identity::key(&headers)?);
+            let identity = state.access.identify(&shown).await?;
+            identity.may(Scope::Export)?;
+            state.reports.export(identity.view(), id).await?
         }
         Err(_) => state.reports.linked_export(&token).await?,
     };

@@ -19,6 +19,8 @@ use super::rows::purchase::Purchase;
 use super::rows::refund::Refund;
 use super::rows::user::User;
 use super::{Reader, json};
+use crate::access::Scope;
+use crate::access::limits::Kind;
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::etag::{self, Tag};
@@ -168,7 +170,7 @@ macro_rules! list {
 list! {
     /// Events, the newest first.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     events, "/v1/events", Event, EventsParameters,
     |asked| Ok(RecordFilter {
         types: asked.types.map(types).transpose()?,
@@ -183,7 +185,7 @@ list! {
 list! {
     /// Pageviews, the newest first.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     pageviews, "/v1/pageviews", Pageview, PageviewsParameters,
     |asked| Ok(RecordFilter {
         range: range(asked.from, asked.to)?,
@@ -196,28 +198,28 @@ list! {
 list! {
     /// Users, by id, each once whatever ids turned out to be theirs.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     users, "/v1/users", User, UsersParameters, |_| Ok(RecordFilter::default())
 }
 
 list! {
     /// Lines of orders, the newest first.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     purchases, "/v1/purchases", Purchase, PurchasesParameters, lines
 }
 
 list! {
     /// Lines of what was paid back, the newest first.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     refunds, "/v1/refunds", Refund, PurchasesParameters, lines
 }
 
 list! {
     /// Products of the catalogue, by id.
     ///
-    /// Needs the scope `read`.
+    /// Needs the scope `read`; as a stream `export`, too.
     products, "/v1/products", Product, ProductsParameters,
     |asked| Ok(RecordFilter {
         category: stored_word(asked.category)?,
@@ -250,6 +252,11 @@ async fn answer<R: Row>(
         if paging.limit == Some(0) {
             return Err(unfit_limit("`limit` of a stream is at least 1."));
         }
+        reader.identity.may(Scope::Export)?;
+        state
+            .limits
+            .take(&reader.identity, Kind::Exports, 1)
+            .await?;
         let export = Export::<R>::new(state, reader, filter, after, paging.limit, format)?;
         return export.answer().await;
     }
@@ -258,16 +265,13 @@ async fn answer<R: Row>(
         let detail = format!("`limit` of a page is 1 to {MAX_PAGE}.");
         return Err(unfit_limit(&detail));
     }
-    let tenant = reader.identity.tenant;
+    let view = reader.identity.view();
     let request = request(limit, after);
-    let page = state
-        .reports
-        .page::<R::Of>(tenant, &filter, &request)
-        .await?;
+    let page = state.reports.page::<R::Of>(view, &filter, &request).await?;
     let end = page.rows.last().filter(|_| page.has_more);
     let list = List {
         next_cursor: end.map(cursor::of::<R::Of>),
-        data: R::of_page(&state.reports.records(), tenant, page.rows).await?,
+        data: R::of_page(&state.reports.records(), view, page.rows).await?,
     };
     let body = json(&list);
     let tag = Tag::strong(&body);

@@ -129,7 +129,7 @@ impl MetricsParameters {
         let span = span(self.from, self.to, self.last, self.to_date)?;
         let range = reports.range(span, week_start, zone)?;
         let filter = self.filter.as_deref().map(Filter::read).transpose()?;
-        let plain = MetricsQuestion::plain(&identity.sender(), self.measures, range);
+        let plain = MetricsQuestion::plain(&identity.shop(), self.measures, range);
         Ok(MetricsQuestion {
             keys: keys(self.dimensions, self.category_level)?,
             to_date: span.to_date(),

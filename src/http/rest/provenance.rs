@@ -56,6 +56,9 @@ pub(in crate::http) struct Provenance {
     /// What there is to say to who reads the numbers, in words; only where there is anything.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// What is paid for besides.
+    #[serde(skip)]
+    rows_estimated: i64,
     /// Said in headers, so that the same answer has the same bytes.
     #[serde(skip)]
     pub(super) found: provenance::Found,
@@ -65,6 +68,11 @@ impl Provenance {
     /// Whether the answer is the same byte by byte until it changes.
     pub(super) fn is_kept(&self) -> bool {
         self.found.cached != provenance::Cached::Bypass
+    }
+
+    /// How many rows are paid for.
+    pub(super) const fn rows_to_pay(&self) -> i64 {
+        self.rows_estimated
     }
 
     /// Leaves the numbers alone.
@@ -94,6 +102,7 @@ impl From<provenance::Provenance> for Provenance {
             quarantined: provenance.quarantined,
             rows_read: provenance.rows_read,
             query_ms: provenance.query_ms,
+            rows_estimated: provenance.rows_estimated,
             error_bound: provenance.error_bound,
             found: provenance.found,
         }

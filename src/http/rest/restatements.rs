@@ -115,7 +115,7 @@ pub(in crate::http) async fn restatements(
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let question = RestatementsQuestion {
-        tenant: identity.tenant,
+        view: identity.view().clone(),
         range: TimeRange::new(asked.from, asked.to)?,
         granularity: asked
             .granularity

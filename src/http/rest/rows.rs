@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::reports::records::{Listed, RecordFilter, Records, RowOf};
 
@@ -31,7 +31,7 @@ pub(in crate::http) trait Row: Serialize + Send + Sync + Sized + 'static {
     /// The records of a page, with what belongs to them.
     fn of_page(
         records: &Records<'_>,
-        tenant: TenantId,
+        view: &View,
         page: Vec<RowOf<Self::Of>>,
     ) -> impl Future<Output = Result<Vec<Self>, Problem>> + Send;
 

@@ -166,7 +166,7 @@ pub(in crate::http) async fn sales(
 ) -> Result<Response<Body>, Problem> {
     let buyers = asked.include.contains(&SalesInclude::Buyers);
     let question = SalesQuestion {
-        shop: identity.sender(),
+        shop: identity.shop(),
         range: TimeRange::new(asked.from, asked.to)?,
         granularity: asked
             .granularity

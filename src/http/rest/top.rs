@@ -17,7 +17,7 @@ use super::parameters::{Granularity, Parameters, maybe_instant, word, words};
 use super::{Reader, report};
 use crate::access::Identity;
 use crate::domain::measure::Measure;
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::reports::Reports;
 use crate::reports::metrics::filter::Filter;
@@ -93,7 +93,7 @@ macro_rules! parameters {
                     limit: self.limit.unwrap_or(usize::from(LIMIT)),
                     bots: self.include_bots,
                     max_staleness: staleness(self.max_staleness)?,
-                    ..MetricsQuestion::plain(&identity.sender(), Vec::new(), range)
+                    ..MetricsQuestion::plain(&identity.shop(), Vec::new(), range)
                 })
             }
         }
@@ -211,7 +211,12 @@ pub(in crate::http) async fn products(
     let question = TopQuestion::new(TopList::Products, by, &also, plain);
     let answer = state.reports.top(&question).await?;
     let ids: Vec<String> = answer.rows.iter().map(|row| row.key.clone()).collect();
-    let known = state.reports.products_with(identity.tenant, &ids).await?;
+    let known = state.reports.products_with(identity.view(), &ids).await;
+    let known = match known.map_err(Problem::from) {
+        // Who sees some regions alone sees no catalogue.
+        Err(problem) if problem.code == Code::OutOfScope => Vec::new(),
+        known => known?,
+    };
     let titles: HashMap<String, String> = known
         .into_iter()
         .map(|product| (product.product_id, product.title))

@@ -124,7 +124,7 @@ pub(in crate::http) async fn traffic(
 ) -> Result<Response<Body>, Problem> {
     let users = asked.include.contains(&TrafficInclude::Users);
     let question = TrafficQuestion {
-        shop: identity.sender(),
+        shop: identity.shop(),
         range: TimeRange::new(asked.from, asked.to)?,
         granularity: asked
             .granularity

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::graphql::{Request, read_message};
 
 /// Why a conversation ends: the close codes of the protocol, and those of WebSocket itself.
@@ -24,6 +24,11 @@ impl End {
 
     pub(super) fn forbidden() -> Self {
         Self(4403, "Forbidden".to_owned())
+    }
+
+    /// Why a key opens nothing, or no longer.
+    pub(super) fn of(code: Code) -> Self {
+        Self(4403, code.sentence().to_owned())
     }
 
     pub(super) fn unacceptable() -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::file::Stop;
 use super::{Export, ExportFormat, ExportQuestion, Exported, File};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::reports::Reports;
 use crate::reports::metrics::{Asked, MetricsAnswer, MetricsQuestion};
@@ -33,7 +33,7 @@ pub trait Rendering: Clone + Send + Sync + 'static {
     fn list(
         &self,
         records: &Records<'_>,
-        tenant: TenantId,
+        view: &View,
         question: &ExportQuestion,
         file: &mut File<'_>,
     ) -> impl Future<Output = Result<(), Stop>> + Send;
@@ -89,7 +89,7 @@ impl Reports {
             None => None,
             Some(Stop::Lost) => return Ok(Some(Outcome::Left)),
             // It is taken up again when the lease has run out.
-            Some(Stop::Problem(problem)) if problem.code.retry_after().is_some() => {
+            Some(Stop::Problem(problem)) if problem.retry_after().is_some() => {
                 return Ok(Some(Outcome::Left));
             }
             Some(Stop::Problem(problem)) => Some(problem.code),
@@ -116,17 +116,23 @@ impl Reports {
     }
 
     async fn write(&self, row: ExportRow, rendering: &impl Rendering) -> Result<(), Stop> {
-        let (tenant, which) = (TenantId(row.tenant_id), (row.export_id, row.attempt));
+        let which = (row.export_id, row.attempt);
+        // What cannot be read is not written.
+        let view = &row.view().ok_or(Code::Internal)?;
         let question = Export::of(row, self.clock.now()).question;
         let question = question.ok_or(Code::Internal)?;
         let mut file = File::new(&self.db, which);
-        if let Some(rows) = self.expected(tenant, &question.what).await {
+        if let Some(rows) = self.expected(view, &question.what).await {
             writes::expect(self.db.control(), which, rows).await?;
         }
         let as_of = self.clock.now();
         let snapshot = self.db.snapshot().await?;
         if let Exported::Metrics(asked) = &question.what {
-            let asking = Asked::new(asked)?;
+            let seen = MetricsQuestion {
+                view: view.clone(),
+                ..(**asked).clone()
+            };
+            let asking = Asked::new(&seen)?;
             let budget = Budget::of(self.max_rows);
             let moment = Moment {
                 snapshot: &snapshot,
@@ -152,9 +158,7 @@ impl Reports {
             }
         } else {
             let records = Records::of(&snapshot);
-            rendering
-                .list(&records, tenant, &question, &mut file)
-                .await?;
+            rendering.list(&records, view, &question, &mut file).await?;
         }
         file.close().await?;
         snapshot.commit().await?;
@@ -162,14 +166,14 @@ impl Reports {
     }
 
     /// How many rows a list has, about; nothing if that takes too long to count.
-    async fn expected(&self, tenant: TenantId, what: &Exported) -> Option<i64> {
+    async fn expected(&self, view: &View, what: &Exported) -> Option<i64> {
         let count = match what {
-            Exported::Events(filter) => self.counted::<event::Entity>(tenant, filter).await,
-            Exported::Pageviews(filter) => self.counted::<pageview::Entity>(tenant, filter).await,
-            Exported::Users(filter) => self.counted::<user::Entity>(tenant, filter).await,
-            Exported::Purchases(filter) => self.counted::<purchase::Entity>(tenant, filter).await,
-            Exported::Refunds(filter) => self.counted::<refund::Entity>(tenant, filter).await,
-            Exported::Products(filter) => self.counted::<product::Entity>(tenant, filter).await,
+            Exported::Events(filter) => self.counted::<event::Entity>(view, filter).await,
+            Exported::Pageviews(filter) => self.counted::<pageview::Entity>(view, filter).await,
+            Exported::Users(filter) => self.counted::<user::Entity>(view, filter).await,
+            Exported::Purchases(filter) => self.counted::<purchase::Entity>(view, filter).await,
+            Exported::Refunds(filter) => self.counted::<refund::Entity>(view, filter).await,
+            Exported::Products(filter) => self.counted::<product::Entity>(view, filter).await,
             Exported::Metrics(_) | Exported::UserData(_) => return None,
         };
         i64::try_from(count.ok()?).ok()
@@ -177,9 +181,9 @@ impl Reports {
 
     async fn counted<E: Listed<Filter = RecordFilter, Model: Sync>>(
         &self,
-        tenant: TenantId,
+        view: &View,
         filter: &RecordFilter,
     ) -> Result<u64, Problem> {
-        self.count::<E>(tenant, filter).await
+        self.count::<E>(view, filter).await
     }
 }

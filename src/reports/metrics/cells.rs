@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::cover::Cover;
 use super::estimate::Passes;
 use super::series::{Numbers, Table, currency, measured};
-use super::{Asking, Groups, MetricsQuestion, Step};
+use super::{Asking, Groups, Limited, MetricsQuestion, Step};
 use crate::domain::number::Number;
 use crate::reports::question::{Failure, Moment};
 
@@ -43,7 +43,7 @@ pub(in crate::reports) struct Cell {
 /// What was measured in each bucket of each group in which something was, in the order of time, then
 /// of group; and what was read for it.
 pub(in crate::reports) async fn cells(
-    question: &MetricsQuestion,
+    question: &Limited,
     bounds: &[DateTime<Utc>],
     moment: Moment<'_>,
 ) -> Result<(Vec<Cell>, Told), Failure> {

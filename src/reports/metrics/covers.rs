@@ -67,7 +67,7 @@ impl Asking<'_> {
         if subjects.is_empty() {
             return Ok(covers);
         }
-        let (snapshot, tenant) = (self.moment.snapshot, question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, question.view.tenant());
         let is_long = bounds[bounds.len() - 1] - bounds[0] >= Duration::hours(1);
         let any = if is_long {
             Cover::of(snapshot, tenant, bounds, &Span::ALL).await?
@@ -113,7 +113,7 @@ impl Asking<'_> {
 
     /// What was before a moment, if anything was.
     async fn before(&self, moment: DateTime<Utc>) -> Result<Option<Before>, Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.view.tenant());
         let first = first_hour(&**snapshot, tenant).await?;
         let Some(first) = first.filter(|first| first.begin() < moment) else {
             return Ok(None);

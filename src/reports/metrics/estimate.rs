@@ -204,7 +204,7 @@ impl Asking<'_> {
             return Ok(*rows);
         }
         let cut = Cut {
-            tenant: question.tenant,
+            view: &question.view,
             tenant_zone: question.tenant_zone,
             bounds: &[first.from, last.to],
             keys: &question.keys,

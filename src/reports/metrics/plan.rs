@@ -63,7 +63,12 @@ pub(super) fn plan(
         summed: summed.contains(&subject),
         source: source(question, subject, bounds, false),
         whole: bounds.len() > 2 && !summed.contains(&subject),
-        estimated: estimated.get(&subject).copied().unwrap_or_default(),
+        // It counts rows that one may not see.
+        estimated: if question.view.is_whole() {
+            estimated.get(&subject).copied().unwrap_or_default()
+        } else {
+            0
+        },
     };
     subjects.into_iter().map(step).collect()
 }
@@ -91,7 +96,8 @@ impl Summaries {
 /// and of properties, and of some dimensions together.
 pub(super) fn summaries(question: &MetricsQuestion, subject: Subject) -> Option<Summaries> {
     let filter = question.filter.as_ref();
-    if question.bots || filter.is_some_and(Condition::has_properties) {
+    // A summary of users is of all that they did.
+    if !question.view.is_whole() || question.bots || filter.is_some_and(Condition::has_properties) {
         return None;
     }
     let mut mentioned: BTreeSet<Dimension> = filter

@@ -1,6 +1,7 @@
 //! What is asked, and whether it can be.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc, Weekday};
@@ -13,7 +14,7 @@ use crate::domain::calendar::{self, Granularity, TimeRange};
 use crate::domain::condition::{Condition, Key, MAX_CONDITIONS};
 use crate::domain::measure::{Dimension, Measure, Quantity, Subject, Unit};
 use crate::domain::money::Currency;
-use crate::domain::tenant::{Sender, TenantId};
+use crate::domain::tenant::{Shop, View};
 use crate::error::{Code, Problem};
 
 /// How many measures one question may have.
@@ -30,8 +31,9 @@ const MAX_WINDOW: usize = 366;
 /// The question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricsQuestion {
-    /// Whose numbers.
-    pub tenant: TenantId,
+    /// Whose numbers, and of which of their rows.
+    #[serde(flatten)]
+    pub view: View,
     /// The tenant's time zone: of its days there are rows of who was there.
     pub tenant_zone: Tz,
     /// What is measured.
@@ -70,6 +72,18 @@ pub struct MetricsQuestion {
     pub max_staleness: Duration,
     /// Whether to say what would be read, and read nothing.
     pub explain: bool,
+}
+
+/// A question that asks for nothing but what one sees: the only kind that is answered.
+#[derive(Clone, Debug)]
+pub(in crate::reports) struct Limited(MetricsQuestion);
+
+impl Deref for Limited {
+    type Target = MetricsQuestion;
+
+    fn deref(&self) -> &MetricsQuestion {
+        &self.0
+    }
 }
 
 /// Beside which range the numbers are shown.
@@ -143,9 +157,9 @@ impl MetricsQuestion {
     /// The plainest question of a shop: over one bucket, told apart by nothing, without bots, and
     /// of this moment.
     #[must_use]
-    pub fn plain(shop: &Sender, measures: Vec<Measure>, range: TimeRange) -> Self {
+    pub fn plain(shop: &Shop, measures: Vec<Measure>, range: TimeRange) -> Self {
         Self {
-            tenant: shop.tenant,
+            view: shop.view.clone(),
             tenant_zone: shop.zone,
             measures,
             keys: Vec::new(),
@@ -166,6 +180,46 @@ impl MetricsQuestion {
             max_staleness: Duration::ZERO,
             explain: false,
         }
+    }
+
+    /// The question as it may be answered: of the rows that one sees.
+    ///
+    /// # Errors
+    /// [`Code::OutOfScope`] where what is asked for has not what those rows are limited by.
+    pub(in crate::reports) fn limited(&self) -> Result<Limited, Problem> {
+        let mut question = self.clone();
+        let Some(rows) = self.view.rows() else {
+            return Ok(Limited(question));
+        };
+        let refuse = |what: String| {
+            let detail = format!("The API key sees some rows alone, and {what}.");
+            Err(Problem::with(Code::OutOfScope, detail))
+        };
+        for (dimension, _) in rows.limits() {
+            if let Some(measure) = self.measures.iter().find(|measure| !measure.has(dimension)) {
+                let (measure, dimension) = (word(measure), word(&dimension));
+                return refuse(format!("{measure} cannot be limited by {dimension}"));
+            }
+        }
+        // Whether somebody is new, and when they bought first, all rows tell together.
+        let is_new = |subject| matches!(subject, Subject::NewUsers | Subject::NewBuyers);
+        let filter = self.filter.as_ref();
+        let mut mentioned = filter.map(Condition::dimensions).unwrap_or_default();
+        mentioned.extend(self.keys.iter().map(|key| key.dimension));
+        if self.subjects().any(is_new) || mentioned.contains(&Dimension::UserCohort) {
+            return refuse("who is new is told by all rows together".to_owned());
+        }
+        // An order's properties tell of all its lines.
+        let of_lines = rows.categories().or(rows.products()).is_some();
+        if of_lines && filter.is_some_and(Condition::has_properties) {
+            return refuse("properties are of whole orders".to_owned());
+        }
+        let seen = rows.condition();
+        question.filter = Some(match question.filter.take() {
+            Some(filter) => Condition::All(vec![seen, filter]),
+            None => seen,
+        });
+        Ok(Limited(question))
     }
 
     /// Whether it can be answered.

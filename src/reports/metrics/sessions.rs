@@ -42,7 +42,7 @@ impl Asking<'_> {
         bounds: &[DateTime<Utc>],
         aliases: &Aliases,
     ) -> Result<(Cover, Vec<OpenDay>), Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.view.tenant());
         let zone = self.question.tenant_zone;
         let last = bounds[bounds.len() - 1] - TimeDelta::microseconds(1);
         let range = TimeRange {
@@ -119,7 +119,7 @@ impl Asking<'_> {
         days: &mut Vec<Summarised>,
         aliases: &Aliases,
     ) -> Result<(), Failure> {
-        let (snapshot, tenant) = (self.moment.snapshot, self.question.tenant);
+        let (snapshot, tenant) = (self.moment.snapshot, self.question.view.tenant());
         let mut doubtful: Vec<Summarised> = days.clone();
         doubtful.retain(|day| aliases.since(day.change).next().is_some());
         let mut changed: HashSet<DateTime<Utc>> = HashSet::new();
@@ -185,7 +185,7 @@ impl Asking<'_> {
         let days: Vec<Summarised> = days.into_values().collect();
         let written = cells(
             &**self.moment.snapshot,
-            question.tenant,
+            question.view.tenant(),
             part.by_hour(),
             &days,
         )
@@ -224,7 +224,7 @@ impl Asking<'_> {
         let snapshot = self.moment.snapshot;
         let spans = &open.hours.spans;
         let mut sessions = Visits::default();
-        for (place, bytes) in cells(&**snapshot, question.tenant, visits::CODE, spans).await? {
+        for (place, bytes) in cells(&**snapshot, question.view.tenant(), visits::CODE, spans).await? {
             let begin = spans[place].range.from;
             sessions
                 .read(&bytes, begin, |number| aliases.who(number))
@@ -233,7 +233,7 @@ impl Asking<'_> {
         let limit = u32::try_from(super::MAX_VALUES).unwrap_or(u32::MAX);
         for gap in &open.hours.gaps {
             let cut = Cut {
-                tenant: question.tenant,
+                view: &question.view,
                 tenant_zone: question.tenant_zone,
                 bounds: &[gap.from, gap.to],
                 keys: &[],

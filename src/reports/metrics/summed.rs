@@ -174,7 +174,7 @@ impl Asking<'_> {
         let question = self.question;
         let written = cells(
             &**self.moment.snapshot,
-            question.tenant,
+            question.view.tenant(),
             of.part.code,
             spans,
         )
@@ -234,7 +234,7 @@ impl Asking<'_> {
         within.push(gap.to);
         let limit = u32::try_from(super::MAX_VALUES).unwrap_or(u32::MAX);
         let cut = Cut {
-            tenant: question.tenant,
+            view: &question.view,
             tenant_zone: question.tenant_zone,
             bounds: &within,
             keys: &question.keys,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, JsonValue, Statement};
 use uuid::Uuid;
 
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{RowScope, TenantId, View};
 use crate::storage::StorageError;
 
 /// An export as it is stored.
@@ -14,6 +14,8 @@ pub struct ExportRow {
     pub export_id: Uuid,
     /// Whose.
     pub tenant_id: i32,
+    /// Of which rows, if not of all.
+    pub row_scope: Option<JsonValue>,
     /// What was asked.
     pub question: JsonValue,
     /// 0 queued, 1 running, 2 done, 3 failed.
@@ -37,8 +39,30 @@ pub struct ExportRow {
 }
 
 /// Every column that a row is made of.
-pub(in crate::storage) const COLUMNS: &str = "export.export_id, tenant_id, question, state, \
+pub(in crate::storage) const COLUMNS: &str = "export.export_id, tenant_id, row_scope, question, state, \
     export.attempt, rows, bytes, expected, error_code, created_at, finished_at, expires_at";
+
+impl ExportRow {
+    /// What its file may hold; none if that cannot be read.
+    #[must_use]
+    pub fn view(&self) -> Option<View> {
+        let rows = self
+            .row_scope
+            .clone()
+            .map(serde_json::from_value::<RowScope>);
+        Some(View::of(TenantId(self.tenant_id), rows.transpose().ok()?))
+    }
+}
+
+/// The exports of a tenant (`$1`) that one sees: all, or those limited to the same rows (`$2`).
+pub(in crate::storage) const SEEN: &str =
+    "tenant_id = $1 AND ($2::jsonb IS NULL OR row_scope = $2)";
+
+/// The rows that a view is limited to.
+pub(in crate::storage) fn row_scope(view: &View) -> Option<JsonValue> {
+    let rows = view.rows().map(serde_json::to_value);
+    rows.map(|rows| rows.expect("it is texts alone"))
+}
 
 /// A tenant's export.
 ///
@@ -46,11 +70,11 @@ pub(in crate::storage) const COLUMNS: &str = "export.export_id, tenant_id, quest
 /// When the database cannot be reached.
 pub async fn export(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     id: Uuid,
 ) -> Result<Option<ExportRow>, StorageError> {
-    let sql = format!("SELECT {COLUMNS} FROM export WHERE tenant_id = $1 AND export_id = $2");
-    let values = [tenant.0.into(), id.into()];
+    let sql = format!("SELECT {COLUMNS} FROM export WHERE {SEEN} AND export_id = $3");
+    let values = [view.tenant().0.into(), row_scope(view).into(), id.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(ExportRow::find_by_statement(statement).one(db).await?)
 }
@@ -61,14 +85,18 @@ pub async fn export(
 /// When the database cannot be reached.
 pub async fn exports(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     most: u32,
 ) -> Result<Vec<ExportRow>, StorageError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM export WHERE tenant_id = $1
-         ORDER BY created_at DESC, export_id LIMIT $2"
+        "SELECT {COLUMNS} FROM export WHERE {SEEN}
+         ORDER BY created_at DESC, export_id LIMIT $3"
     );
-    let values = [tenant.0.into(), i64::from(most).into()];
+    let values = [
+        view.tenant().0.into(),
+        row_scope(view).into(),
+        i64::from(most).into(),
+    ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(ExportRow::find_by_statement(statement).all(db).await?)
 }

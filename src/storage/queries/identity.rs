@@ -4,7 +4,7 @@ use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::{TenantId, View};
 use crate::storage::StorageError;
 use crate::storage::entity::user;
 
@@ -44,6 +44,15 @@ pub async fn members(
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
+/// Users have neither category nor region nor product: who sees some rows alone sees no user.
+fn of_everybody(view: &View) -> Result<TenantId, StorageError> {
+    if view.is_whole() {
+        Ok(view.tenant())
+    } else {
+        Err(StorageError::OutOfScope)
+    }
+}
+
 /// An id and the user whom it stands for.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Named {
@@ -60,9 +69,10 @@ pub struct Named {
 /// When the database cannot be reached or takes too long.
 pub async fn users_with(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     ids: &[Uuid],
 ) -> Result<Vec<Named>, StorageError> {
+    let tenant = of_everybody(view)?;
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         r#"SELECT asked.id, "user".*
@@ -90,9 +100,10 @@ pub struct Merged {
 /// When the database cannot be reached or takes too long.
 pub async fn merged_into(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     canonical_ids: &[Uuid],
 ) -> Result<Vec<Merged>, StorageError> {
+    let tenant = of_everybody(view)?;
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT canonical_id, user_id FROM user_alias

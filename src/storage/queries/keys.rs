@@ -1,22 +1,30 @@
-//! Which key is this? Which are there, and of whom? By the unique index on the hash.
+//! Which key is this? Which are there, and of whom? And which changed?
 
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait,
+    FromQueryResult, QueryFilter, QueryOrder, Statement,
+};
+use uuid::Uuid;
 
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::{api_key, tenant};
 
-/// The key with this hash that is not revoked, and its tenant.
+/// The key that is kept as one of these hashes, or was before its last rotation, and its tenant; also
+/// one that was revoked. By the unique indexes on both.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn find(
     db: &DatabaseConnection,
-    hash: &[u8],
+    hashes: Vec<Vec<u8>>,
 ) -> Result<Option<(api_key::Model, tenant::Model)>, StorageError> {
+    use api_key::Column::{KeyHash, PreviousHash};
+    let either = Condition::any()
+        .add(KeyHash.is_in(hashes.clone()))
+        .add(PreviousHash.is_in(hashes));
     let found = api_key::Entity::find()
-        .filter(api_key::Column::KeyHash.eq(hash))
-        .filter(api_key::Column::RevokedAt.is_null())
+        .filter(either)
         .find_also_related(tenant::Entity)
         .one(db)
         .await?;
@@ -28,7 +36,7 @@ pub async fn find(
 /// # Errors
 /// When the database cannot be reached.
 pub async fn list(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     tenant: TenantId,
 ) -> Result<Vec<api_key::Model>, StorageError> {
     Ok(api_key::Entity::find()
@@ -38,12 +46,65 @@ pub async fn list(
         .await?)
 }
 
+/// A key by its id; of this tenant, if one is given.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn key(
+    db: &impl ConnectionTrait,
+    tenant: Option<TenantId>,
+    id: Uuid,
+) -> Result<Option<api_key::Model>, StorageError> {
+    let key = api_key::Entity::find_by_id(id).one(db).await?;
+    Ok(key.filter(|key| tenant.is_none_or(|tenant| key.tenant_id == tenant.0)))
+}
+
+/// What keys are hashed with where nothing is set.
+///
+/// # Errors
+/// When the database cannot be reached or has no schema yet.
+pub async fn secret(db: &DatabaseConnection) -> Result<Vec<u8>, StorageError> {
+    let statement = Statement::from_string(DbBackend::Postgres, "SELECT secret FROM installation");
+    let row = db.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| StorageError::Bug("the installation has no secret".to_owned()))?;
+    Ok(row.try_get("", "secret")?)
+}
+
+/// How many changes of keys there were, and those after a number with the keys they changed, by
+/// `api_key_changed`.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn changes(
+    db: &DatabaseConnection,
+    since: i64,
+) -> Result<(i64, Vec<(Uuid, i64)>), StorageError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        keys_changed: i64,
+        api_key_id: Option<Uuid>,
+        changed: Option<i64>,
+    }
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT keys_changed, api_key_id, changed
+         FROM installation LEFT JOIN api_key ON changed > $1",
+        [since.into()],
+    );
+    let rows = Row::find_by_statement(statement).all(db).await?;
+    let now = rows.first().map(|row| row.keys_changed);
+    let now = now.ok_or_else(|| StorageError::Bug("there is no installation".to_owned()))?;
+    let changed = rows.into_iter();
+    let changed = changed.filter_map(|row| Some((row.api_key_id?, row.changed?)));
+    Ok((now, changed.collect()))
+}
+
 /// The tenant of this name.
 ///
 /// # Errors
 /// When the database cannot be reached.
 pub async fn tenant(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     name: &str,
 ) -> Result<Option<tenant::Model>, StorageError> {
     Ok(tenant::Entity::find()

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::domain::condition::{Condition, Key};
 use crate::domain::measure::Subject;
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
 pub use expected::expected;
@@ -63,8 +63,8 @@ pub enum Groups<'a> {
 /// What is asked of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut<'a> {
-    /// Whose facts.
-    pub tenant: TenantId,
+    /// Whose facts, and which of them there are as far as this question goes.
+    pub view: &'a View,
     /// The tenant's time zone, for what goes by the day.
     pub tenant_zone: Tz,
     /// Where buckets begin, and where the last one ends.

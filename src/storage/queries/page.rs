@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::storage::StorageError;
 use crate::storage::entity::{
-    event, pageview, product, purchase, quarantine, refund, user, user_agent,
+    audit, event, pageview, product, purchase, quarantine, refund, user, user_agent,
 };
 
 /// One column of a row's place. Each tells its kind, for a text may look like an id.
@@ -26,7 +26,7 @@ pub enum KeyPart {
     Time(i64),
     /// An id.
     Id(Uuid),
-    /// An id that is a hash.
+    /// An id that is a hash, or a number.
     Hash(i64),
     /// A text.
     Text(String),
@@ -164,6 +164,16 @@ impl Paged for product::Entity {
     }
     fn place(row: &product::Model) -> Vec<KeyPart> {
         vec![KeyPart::Text(row.product_id.clone())]
+    }
+}
+
+impl Paged for audit::Entity {
+    const NEWEST_FIRST: bool = true;
+    fn key() -> Vec<Self::Column> {
+        vec![audit::Column::EntryId]
+    }
+    fn place(row: &audit::Model) -> Vec<KeyPart> {
+        vec![KeyPart::Hash(row.entry_id)]
     }
 }
 

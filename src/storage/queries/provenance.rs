@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use crate::domain::calendar::TimeRange;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::storage::StorageError;
 
 /// How far the events in quarantine are counted.
@@ -44,22 +44,31 @@ const SQL: &str = "
           AND ($4::text[] IS NULL OR event_type = ANY($4))";
 
 /// What there is to say of the events of some ranges, of these types or of all; `bots` tells whether
-/// those of bots are counted.
+/// those of bots are counted. Of what a view does not show nothing is told, and the sums tell no rows
+/// apart: so who does not see all is told nothing.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn provenance(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     ranges: &[TimeRange],
     types: Option<&[&str]>,
     bots: bool,
 ) -> Result<ProvenanceRow, StorageError> {
+    if !view.is_whole() {
+        return Ok(ProvenanceRow {
+            watermark: None,
+            late_events: 0,
+            excluded_bots: 0,
+            quarantined: 0,
+        });
+    }
     let owned = |types: &[&str]| types.iter().map(ToString::to_string).collect::<Vec<_>>();
     let from: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.from).collect();
     let to: Vec<DateTime<Utc>> = ranges.iter().map(|range| range.to).collect();
     let values = [
-        tenant.0.into(),
+        view.tenant().0.into(),
         from.into(),
         to.into(),
         types.map(owned).into(),

@@ -1,4 +1,4 @@
-//! Single records, lists of them, and what belongs to them; always within one tenant.
+//! Single records, lists of them, and what belongs to them; always within one view.
 
 use chrono::TimeDelta;
 use sea_orm::sea_query::{ExprTrait, Func, SimpleExpr};
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::identity::is_canonical;
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::detail_time;
-use crate::domain::tenant::TenantId;
+use crate::domain::measure::Dimension;
+use crate::domain::tenant::View;
 use crate::storage::StorageError;
 use crate::storage::entity::product::CATEGORY_SEPARATOR;
 use crate::storage::entity::{event, pageview, product, purchase, refund, user, user_agent};
@@ -59,12 +60,50 @@ fn in_category(column: impl ColumnTrait, category: &str) -> SimpleExpr {
     column.eq(category).or(SimpleExpr::from(starts_with))
 }
 
+/// The rows that a view shows. `column` tells where a dimension is found: a table that lacks one by
+/// which the view is limited is not shown at all.
+fn visible<E: EntityTrait>(
+    select: Select<E>,
+    view: &View,
+    column: impl Fn(Dimension) -> Option<E::Column>,
+) -> Result<Select<E>, StorageError> {
+    let Some(rows) = view.rows() else {
+        return Ok(select);
+    };
+    rows.limits()
+        .try_fold(select, |select, (dimension, values)| {
+            let column = column(dimension).ok_or(StorageError::OutOfScope)?;
+            let condition = if dimension == Dimension::Category {
+                let any = values.iter().map(|path| in_category(column, path));
+                any.reduce(ExprTrait::or).ok_or(StorageError::OutOfScope)?
+            } else {
+                column.is_in(values)
+            };
+            Ok(select.filter(condition))
+        })
+}
+
+/// Nothing but for who sees every row.
+fn whole(view: &View) -> Result<(), StorageError> {
+    if view.is_whole() {
+        Ok(())
+    } else {
+        Err(StorageError::OutOfScope)
+    }
+}
+
 /// Events, by the key; those of one user by `event_bloom`, a BRIN index that tells for each 256 kB
 /// whether the user can be in it, at a thousandth of what an index of all users would take.
-#[must_use]
-pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn events(view: &View, filter: &RecordFilter) -> Result<Select<event::Entity>, StorageError> {
     use event::Column;
-    let select = event::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    let select = event::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    let select = visible(select, view, |dimension| match dimension {
+        Dimension::Region => Some(Column::Region),
+        _ => None,
+    })?;
     let select = narrow(select, filter.types.as_ref(), |types| {
         Column::EventType.is_in(types)
     });
@@ -75,32 +114,52 @@ pub fn events(tenant: TenantId, filter: &RecordFilter) -> Select<event::Entity> 
         Column::UserId.is_in(ids.iter().copied())
     });
     let select = narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot));
-    narrow(select, filter.region.as_ref(), |region| {
+    Ok(narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
-    })
+    }))
 }
 
 /// Pageviews: the events that have a page, found as those are.
-#[must_use]
-pub fn pageviews(tenant: TenantId, filter: &RecordFilter) -> Select<pageview::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn pageviews(
+    view: &View,
+    filter: &RecordFilter,
+) -> Result<Select<pageview::Entity>, StorageError> {
     use pageview::Column;
-    let select = pageview::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    let select = pageview::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    let select = visible(select, view, |dimension| match dimension {
+        Dimension::Region => Some(Column::Region),
+        _ => None,
+    })?;
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
     let select = narrow(select, filter.user_ids.as_ref(), |ids| {
         Column::UserId.is_in(ids.iter().copied())
     });
-    narrow(select, filter.region.as_ref(), |region| {
+    Ok(narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
-    })
+    }))
 }
 
 /// Purchases, by the key, for one user by `purchase_user`, for one product by `purchase_product`.
-#[must_use]
-pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn purchases(
+    view: &View,
+    filter: &RecordFilter,
+) -> Result<Select<purchase::Entity>, StorageError> {
     use purchase::Column;
-    let select = purchase::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    let select = purchase::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    let select = visible(select, view, |dimension| match dimension {
+        Dimension::Category => Some(Column::Category),
+        Dimension::Region => Some(Column::Region),
+        Dimension::Product => Some(Column::ProductId),
+        _ => None,
+    })?;
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
@@ -113,16 +172,24 @@ pub fn purchases(tenant: TenantId, filter: &RecordFilter) -> Select<purchase::En
     let select = narrow(select, filter.category.as_ref(), |path| {
         in_category(Column::Category, path)
     });
-    narrow(select, filter.region.as_ref(), |region| {
+    Ok(narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
-    })
+    }))
 }
 
 /// Refunds, by the key, for one user by `refund_user`. They are few.
-#[must_use]
-pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn refunds(view: &View, filter: &RecordFilter) -> Result<Select<refund::Entity>, StorageError> {
     use refund::Column;
-    let select = refund::Entity::find().filter(Column::TenantId.eq(tenant.0));
+    let select = refund::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    let select = visible(select, view, |dimension| match dimension {
+        Dimension::Category => Some(Column::Category),
+        Dimension::Region => Some(Column::Region),
+        Dimension::Product => Some(Column::ProductId),
+        _ => None,
+    })?;
     let select = narrow(select, filter.range.as_ref(), |range| {
         within(Column::Timestamp, range)
     });
@@ -135,35 +202,56 @@ pub fn refunds(tenant: TenantId, filter: &RecordFilter) -> Select<refund::Entity
     let select = narrow(select, filter.category.as_ref(), |path| {
         in_category(Column::Category, path)
     });
-    narrow(select, filter.region.as_ref(), |region| {
+    Ok(narrow(select, filter.region.as_ref(), |region| {
         Column::Region.eq(region.as_str())
-    })
+    }))
 }
 
 /// Users, each once, whatever ids turned out to be theirs; by the key.
-#[must_use]
-pub fn users(tenant: TenantId) -> Select<user::Entity> {
-    user::Entity::find()
-        .filter(user::Column::TenantId.eq(tenant.0))
-        .filter(is_canonical())
+///
+/// # Errors
+/// A view by what these have not.
+pub fn users(view: &View) -> Result<Select<user::Entity>, StorageError> {
+    whole(view)?;
+    Ok(user::Entity::find()
+        .filter(user::Column::TenantId.eq(view.tenant().0))
+        .filter(is_canonical()))
 }
 
 /// User agents, by the key.
-#[must_use]
-pub fn user_agents(tenant: TenantId, filter: &RecordFilter) -> Select<user_agent::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn user_agents(
+    view: &View,
+    filter: &RecordFilter,
+) -> Result<Select<user_agent::Entity>, StorageError> {
     use user_agent::Column;
-    let select = user_agent::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    narrow(select, filter.bot.as_ref(), |bot| Column::Bot.eq(*bot))
+    whole(view)?;
+    let select = user_agent::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    Ok(narrow(select, filter.bot.as_ref(), |bot| {
+        Column::Bot.eq(*bot)
+    }))
 }
 
 /// Products, by the key.
-#[must_use]
-pub fn products(tenant: TenantId, filter: &RecordFilter) -> Select<product::Entity> {
+///
+/// # Errors
+/// A view by what these have not.
+pub fn products(
+    view: &View,
+    filter: &RecordFilter,
+) -> Result<Select<product::Entity>, StorageError> {
     use product::Column;
-    let select = product::Entity::find().filter(Column::TenantId.eq(tenant.0));
-    narrow(select, filter.category.as_ref(), |path| {
+    let select = product::Entity::find().filter(Column::TenantId.eq(view.tenant().0));
+    let select = visible(select, view, |dimension| match dimension {
+        Dimension::Category => Some(Column::Category),
+        Dimension::Product => Some(Column::ProductId),
+        _ => None,
+    })?;
+    Ok(narrow(select, filter.category.as_ref(), |path| {
         in_category(Column::Category, path)
-    })
+    }))
 }
 
 /// An event by the sender's id, by `event_bloom`, which leaves out most of each partition: the id
@@ -173,10 +261,10 @@ pub fn products(tenant: TenantId, filter: &RecordFilter) -> Select<product::Enti
 /// When the database cannot be reached or takes too long.
 pub async fn event(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     id: Uuid,
 ) -> Result<Option<event::Model>, StorageError> {
-    let select = events(tenant, &RecordFilter::default());
+    let select = events(view, &RecordFilter::default())?;
     let select = select.filter(event::Column::EventId.eq(id));
     // No LIMIT: for a single row the planner would rather walk the key.
     Ok(select.all(db).await?.pop())
@@ -188,12 +276,10 @@ pub async fn event(
 /// When the database cannot be reached or takes too long.
 pub async fn pageview(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     id: Uuid,
 ) -> Result<Option<pageview::Model>, StorageError> {
-    Ok(event(db, tenant, id)
-        .await?
-        .and_then(event::Model::pageview))
+    Ok(event(db, view, id).await?.and_then(event::Model::pageview))
 }
 
 /// A purchase by id, which tells its time.
@@ -202,14 +288,14 @@ pub async fn pageview(
 /// When the database cannot be reached or takes too long.
 pub async fn purchase(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     id: Uuid,
 ) -> Result<Option<purchase::Model>, StorageError> {
     use purchase::Column;
     let Some(range) = millisecond_of(id) else {
         return Ok(None);
     };
-    Ok(purchases(tenant, &RecordFilter::default())
+    Ok(purchases(view, &RecordFilter::default())?
         .filter(within(Column::Timestamp, &range))
         .filter(Column::PurchaseId.eq(id))
         .one(db)
@@ -222,14 +308,14 @@ pub async fn purchase(
 /// When the database cannot be reached or takes too long.
 pub async fn refund(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     id: Uuid,
 ) -> Result<Option<refund::Model>, StorageError> {
     use refund::Column;
     let Some(range) = millisecond_of(id) else {
         return Ok(None);
     };
-    Ok(refunds(tenant, &RecordFilter::default())
+    Ok(refunds(view, &RecordFilter::default())?
         .filter(within(Column::Timestamp, &range))
         .filter(Column::RefundId.eq(id))
         .one(db)
@@ -248,10 +334,11 @@ fn millisecond_of(id: Uuid) -> Option<TimeRange> {
 /// When the database cannot be reached or takes too long.
 pub async fn product(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     id: &str,
 ) -> Result<Option<product::Model>, StorageError> {
-    Ok(product::Entity::find_by_id((tenant.0, id.to_owned()))
+    Ok(products(view, &RecordFilter::default())?
+        .filter(product::Column::ProductId.eq(id))
         .one(db)
         .await?)
 }

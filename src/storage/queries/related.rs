@@ -1,4 +1,4 @@
-//! What belongs to records, for many at once; always within one tenant.
+//! What belongs to records, for many at once; always within one view.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, QueryFilter};
 use uuid::Uuid;
 
 use super::records::{RecordFilter, events, products, purchases, refunds, user_agents};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::storage::StorageError;
 use crate::storage::entity::{event, product, purchase, refund, user_agent};
 
@@ -19,11 +19,11 @@ pub type EventPlace = (DateTime<Utc>, Uuid);
 /// When the database cannot be reached or takes too long.
 pub async fn events_at(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     places: &[EventPlace],
 ) -> Result<Vec<event::Model>, StorageError> {
     use event::Column;
-    let select = events(tenant, &RecordFilter::default());
+    let select = events(view, &RecordFilter::default())?;
     let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
     Ok(select.all(db).await?)
 }
@@ -34,11 +34,11 @@ pub async fn events_at(
 /// When the database cannot be reached or takes too long.
 pub async fn purchases_of(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     places: &[EventPlace],
 ) -> Result<Vec<purchase::Model>, StorageError> {
     use purchase::Column;
-    let select = purchases(tenant, &RecordFilter::default());
+    let select = purchases(view, &RecordFilter::default())?;
     let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
     Ok(select.all(db).await?)
 }
@@ -49,11 +49,11 @@ pub async fn purchases_of(
 /// When the database cannot be reached or takes too long.
 pub async fn refunds_of(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     places: &[EventPlace],
 ) -> Result<Vec<refund::Model>, StorageError> {
     use refund::Column;
-    let select = refunds(tenant, &RecordFilter::default());
+    let select = refunds(view, &RecordFilter::default())?;
     let select = select.filter(at_places(Column::Timestamp, Column::EventId, places));
     Ok(select.all(db).await?)
 }
@@ -73,24 +73,26 @@ fn at_places(time: impl ColumnTrait, id: impl ColumnTrait, places: &[EventPlace]
 /// When the database cannot be reached or takes too long.
 pub async fn products_with(
     db: &DatabaseConnection,
-    tenant: TenantId,
+    view: &View,
     ids: &[String],
 ) -> Result<Vec<product::Model>, StorageError> {
-    let select = products(tenant, &RecordFilter::default());
+    let select = products(view, &RecordFilter::default())?;
     let select = select.filter(product::Column::ProductId.is_in(ids));
     Ok(select.all(db).await?)
 }
 
-/// The user agents with these ids, in one statement.
+/// The user agents with these ids, in one statement: those of events that one sees, whichever these
+/// are.
 ///
 /// # Errors
 /// When the database cannot be reached or takes too long.
 pub async fn user_agents_with(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     ids: &[i64],
 ) -> Result<Vec<user_agent::Model>, StorageError> {
-    let select = user_agents(tenant, &RecordFilter::default());
+    let whole = View::whole(view.tenant());
+    let select = user_agents(&whole, &RecordFilter::default())?;
     let select = select.filter(user_agent::Column::UserAgentId.is_in(ids.iter().copied()));
     Ok(select.all(db).await?)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 use crate::domain::money::Currency;
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::storage::StorageError;
 
 /// A bucket with something late in it: the whole, and what of it came late.
@@ -79,19 +79,23 @@ const SQL: &str = "
 /// if `bots` says so; what was sold in this currency.
 ///
 /// # Errors
-/// When the database cannot be reached or takes too long.
+/// A view of some rows alone, or when the database cannot be reached or takes too long.
 pub async fn restatements(
     db: &impl ConnectionTrait,
-    tenant: TenantId,
+    view: &View,
     currency: Currency,
     bounds: &[DateTime<Utc>],
     bots: bool,
 ) -> Result<Vec<RestatementRow>, StorageError> {
+    // Events are summed up without what a view may be limited by.
+    if !view.is_whole() {
+        return Err(StorageError::OutOfScope);
+    }
     let [from, .., to] = bounds else {
         return Ok(Vec::new());
     };
     let values = [
-        tenant.0.into(),
+        view.tenant().0.into(),
         bounds.to_vec().into(),
         (*from).into(),
         (*to).into(),

@@ -1,8 +1,13 @@
 //! Stores the schemas of a tenant's events.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Statement};
+use sea_orm::{
+    DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Statement, TransactionTrait,
+};
+use serde_json::json;
 
+use super::audit::{Entry, append};
+use crate::domain::audit::{Action, Actor};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::event_schema::{self, Mode};
@@ -28,7 +33,7 @@ pub async fn put(
     tenant: TenantId,
     new: NewSchema<'_>,
     most: u32,
-    now: DateTime<Utc>,
+    (actor, now): (&Actor, DateTime<Utc>),
 ) -> Result<Option<event_schema::Model>, StorageError> {
     // The time tells a schema from the one before it, also where both come in one microsecond.
     let statement = Statement::from_sql_and_values(
@@ -49,9 +54,23 @@ pub async fn put(
             i64::from(most).into(),
         ],
     );
-    Ok(event_schema::Model::find_by_statement(statement)
-        .one(db)
-        .await?)
+    let transaction = db.begin().await?;
+    let put = event_schema::Model::find_by_statement(statement)
+        .one(&transaction)
+        .await?;
+    if put.is_some() {
+        let entry = Entry {
+            at: now,
+            tenant: Some(tenant),
+            actor,
+            action: Action::SchemaPut,
+            subject: new.event_type.to_owned(),
+            details: json!({"mode": format!("{:?}", new.mode)}),
+        };
+        append(&transaction, entry).await?;
+    }
+    transaction.commit().await?;
+    Ok(put)
 }
 
 /// Deletes the schema of a type; says whether there was one.
@@ -62,8 +81,25 @@ pub async fn delete(
     db: &DatabaseConnection,
     tenant: TenantId,
     event_type: &str,
+    (actor, now): (&Actor, DateTime<Utc>),
 ) -> Result<bool, StorageError> {
+    let transaction = db.begin().await?;
     let key = (tenant.0, event_type.to_owned());
-    let result = event_schema::Entity::delete_by_id(key).exec(db).await?;
-    Ok(result.rows_affected > 0)
+    let result = event_schema::Entity::delete_by_id(key)
+        .exec(&transaction)
+        .await?;
+    let deleted = result.rows_affected > 0;
+    if deleted {
+        let entry = Entry {
+            at: now,
+            tenant: Some(tenant),
+            actor,
+            action: Action::SchemaDeleted,
+            subject: event_type.to_owned(),
+            details: json!({}),
+        };
+        append(&transaction, entry).await?;
+    }
+    transaction.commit().await?;
+    Ok(deleted)
 }

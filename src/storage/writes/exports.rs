@@ -12,8 +12,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::domain::tenant::TenantId;
-use crate::storage::queries::exports::{COLUMNS, ExportRow};
+use crate::domain::tenant::View;
+use crate::storage::queries::exports::{COLUMNS, ExportRow, SEEN, row_scope};
 use crate::storage::{Db, StorageError};
 
 /// A number for the lock of those who ask for exports.
@@ -27,8 +27,8 @@ const AT_ONCE: i64 = 100;
 pub struct NewExport {
     /// Names it.
     pub id: Uuid,
-    /// Whose.
-    pub tenant: TenantId,
+    /// Whose, and of which rows.
+    pub view: View,
     /// What is asked.
     pub question: serde_json::Value,
     /// Of the secret of its link.
@@ -68,15 +68,16 @@ pub async fn create(
     let lock = statement("SELECT pg_advisory_xact_lock($1)", [LOCK.into()]);
     transaction.execute_raw(lock).await?;
     let insert = statement(
-        "INSERT INTO export (export_id, tenant_id, question, token_hash, created_at, expires_at)
-         SELECT $1, $2, $3, $4, $5, $6
+        "INSERT INTO export (export_id, tenant_id, question, token_hash, created_at, expires_at,
+                             row_scope)
+         SELECT $1, $2, $3, $4, $5, $6, $10
          WHERE (SELECT count(*) FROM export
                 WHERE tenant_id = $2 AND state < 2 AND expires_at > $5) < $7
            AND (SELECT count(*) FROM export WHERE tenant_id = $2 AND expires_at > $5) < $8
            AND (SELECT count(*) FROM export WHERE state < 2 AND expires_at > $5) < $9",
         [
             new.id.into(),
-            new.tenant.0.into(),
+            new.view.tenant().0.into(),
             new.question.into(),
             new.token_hash.into(),
             new.created_at.into(),
@@ -84,6 +85,7 @@ pub async fn create(
             i64::from(limits.open_of_tenant).into(),
             i64::from(limits.kept_of_tenant).into(),
             i64::from(limits.open).into(),
+            row_scope(&new.view).into(),
         ],
     );
     let stored = transaction.execute_raw(insert).await?.rows_affected() == 1;
@@ -228,13 +230,10 @@ pub async fn finish(
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn delete(
-    db: &DatabaseConnection,
-    tenant: TenantId,
-    id: Uuid,
-) -> Result<bool, StorageError> {
-    let sql = "DELETE FROM export WHERE tenant_id = $1 AND export_id = $2";
-    let deleted = statement(sql, [tenant.0.into(), id.into()]);
+pub async fn delete(db: &DatabaseConnection, view: &View, id: Uuid) -> Result<bool, StorageError> {
+    let sql = format!("DELETE FROM export WHERE {SEEN} AND export_id = $3");
+    let values = [view.tenant().0.into(), row_scope(view).into(), id.into()];
+    let deleted = statement(sql, values);
     Ok(db.execute_raw(deleted).await?.rows_affected() == 1)
 }
 

@@ -5,10 +5,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    QueryOrder, QuerySelect, Statement, TransactionTrait,
 };
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit::{Entry, append};
+use crate::domain::audit::{Action, Actor};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
 use crate::storage::entity::quarantine::{self, Column, State};
@@ -22,19 +25,32 @@ pub async fn mark_replayed(
     db: &DatabaseConnection,
     tenant: TenantId,
     ids: Vec<Uuid>,
-    now: DateTime<Utc>,
+    patched: bool,
+    (actor, now): (&Actor, DateTime<Utc>),
 ) -> Result<(), StorageError> {
     if ids.is_empty() {
         return Ok(());
     }
+    let events = ids.len();
+    let transaction = db.begin().await?;
     quarantine::Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Replayed))
         .col_expr(Column::StateAt, Expr::value(now))
         .filter(Column::TenantId.eq(tenant.0))
         .filter(Column::QuarantineId.is_in(ids))
         .filter(Column::State.ne(State::Replayed))
-        .exec(db)
+        .exec(&transaction)
         .await?;
+    let entry = Entry {
+        at: now,
+        tenant: Some(tenant),
+        actor,
+        action: Action::QuarantineReplayed,
+        subject: "quarantine".to_owned(),
+        details: json!({"events": events, "patched": patched}),
+    };
+    append(&transaction, entry).await?;
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -47,7 +63,7 @@ pub async fn discard(
     tenant: TenantId,
     filter: &QuarantineFilter,
     most: u64,
-    now: DateTime<Utc>,
+    (actor, now): (&Actor, DateTime<Utc>),
 ) -> Result<u64, StorageError> {
     // Chosen first: as a subquery it is planned badly on a table that has grown fast.
     let chosen: Vec<Uuid> = quarantined(tenant, filter)
@@ -60,14 +76,27 @@ pub async fn discard(
         .into_tuple()
         .all(db)
         .await?;
+    let transaction = db.begin().await?;
     let result = quarantine::Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Discarded))
         .col_expr(Column::StateAt, Expr::value(now))
         .filter(Column::TenantId.eq(tenant.0))
         .filter(Column::State.eq(State::Held))
         .filter(Column::QuarantineId.is_in(chosen))
-        .exec(db)
+        .exec(&transaction)
         .await?;
+    if result.rows_affected > 0 {
+        let entry = Entry {
+            at: now,
+            tenant: Some(tenant),
+            actor,
+            action: Action::QuarantineDiscarded,
+            subject: "quarantine".to_owned(),
+            details: json!({"events": result.rows_affected}),
+        };
+        append(&transaction, entry).await?;
+    }
+    transaction.commit().await?;
     Ok(result.rows_affected)
 }
 

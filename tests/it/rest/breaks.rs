@@ -90,7 +90,7 @@ async fn an_export_that_breaks_off_says_so() {
             let all: Vec<&str> = text.lines().collect();
             let last: Value = serde_json::from_str(all[all.len() - 1]).unwrap();
             let record: Value = serde_json::from_str(all[all.len() - 2]).unwrap();
-            assert_eq!(last["error"]["code"], "unknown_key", "{last}");
+            assert_eq!(last["error"]["code"], "revoked_key", "{last}");
             assert_eq!(last["rows"], all.len() - 1);
             assert_eq!(last["nextCursor"], record["cursor"]);
         }

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, Statement, sqlx};
 use serde_json::Value;
 use tidewater::domain::calendar::{Granularity, TimeRange, bounds};
 use tidewater::domain::measure::{Dimension, Subject};
-use tidewater::domain::tenant::TenantId;
+use tidewater::domain::tenant::{TenantId, View};
 use tidewater::storage::Db;
 use tidewater::storage::entity::sales_minute::Grain;
 use tidewater::storage::queries::metrics::{Cut, Groups, Source, Span, statement};
@@ -50,7 +50,7 @@ async fn plan(db: &Db, from: &str, to: &str) -> Vec<Value> {
     let range = TimeRange::new(at(from), at(to)).unwrap();
     let days = bounds(range, Granularity::Day, chrono_tz::UTC).unwrap();
     let cut = Cut {
-        tenant: TenantId(1),
+        view: &View::whole(TenantId(1)),
         tenant_zone: chrono_tz::UTC,
         bounds: &days,
         keys: &[Dimension::Product.into()],

@@ -9,7 +9,7 @@ use tidewater::app::{App, Role};
 use tidewater::clock::Clock;
 use tidewater::config::{
     AccessConfig, CacheConfig, Config, DatabaseConfig, Environment, GraphqlConfig, HttpConfig,
-    IngestConfig, IngestMode, KeptAddresses, LogConfig, QuestionConfig, StatusCodes,
+    IngestConfig, IngestMode, KeptAddresses, LimitConfig, LogConfig, QuestionConfig, StatusCodes,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -255,6 +255,7 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
             metrics_listen: any,
             tls_cert: None,
             tls_key: None,
+            trusted_proxies: Vec::new(),
         },
         graphql: GraphqlConfig {
             environment: Environment::Development,
@@ -268,6 +269,15 @@ pub fn config(database_url: &str, redis_url: Option<&str>) -> Config {
         },
         access: AccessConfig {
             bootstrap_key: Some(secret(KEY)),
+            secret: None,
+        },
+        // Tests of limits set some.
+        limits: LimitConfig {
+            events_per_minute: 0,
+            points_per_minute: 0,
+            exports_per_hour: 0,
+            open_subscriptions: 0,
+            requests_per_minute: 0,
         },
         ingest: IngestConfig {
             mode: Some(IngestMode::Direct),

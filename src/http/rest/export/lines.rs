@@ -44,7 +44,7 @@ pub(super) struct Broken {
 impl End {
     /// It cannot go on.
     pub(super) fn of(problem: &Problem) -> Self {
-        let wait = problem.code.retry_after();
+        let wait = problem.retry_after();
         Self::Error(Broken {
             code: problem.code.name(),
             message: problem.message().to_owned(),

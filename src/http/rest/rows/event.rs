@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Row, time};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
@@ -69,7 +69,7 @@ impl Row for Event {
 
     async fn of_page(
         records: &Records<'_>,
-        tenant: TenantId,
+        view: &View,
         page: Vec<event::Model>,
     ) -> Result<Vec<Self>, Problem> {
         let mut ids: Vec<i64> = page.iter().filter_map(|row| row.user_agent_id).collect();
@@ -77,7 +77,7 @@ impl Row for Event {
         ids.dedup();
         let agents = match ids.as_slice() {
             [] => Vec::new(),
-            ids => records.user_agents_with(tenant, ids).await?,
+            ids => records.user_agents_with(view, ids).await?,
         };
         let agents = agents.into_iter();
         let agents: HashMap<i64, String> = agents

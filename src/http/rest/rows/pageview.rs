@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Row, time};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
@@ -60,7 +60,7 @@ impl Row for Pageview {
 
     async fn of_page(
         _: &Records<'_>,
-        _: TenantId,
+        _: &View,
         page: Vec<pageview::Model>,
     ) -> Result<Vec<Self>, Problem> {
         Ok(page.into_iter().map(Self::from).collect())

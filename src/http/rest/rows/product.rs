@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Row, amount, time};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
@@ -78,7 +78,7 @@ impl Row for Product {
 
     async fn of_page(
         _: &Records<'_>,
-        _: TenantId,
+        _: &View,
         page: Vec<product::Model>,
     ) -> Result<Vec<Self>, Problem> {
         Ok(page.into_iter().map(Self::from).collect())

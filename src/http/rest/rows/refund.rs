@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Row, amount, some, time};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
@@ -85,7 +85,7 @@ impl Row for Refund {
 
     async fn of_page(
         _: &Records<'_>,
-        _: TenantId,
+        _: &View,
         page: Vec<refund::Model>,
     ) -> Result<Vec<Self>, Problem> {
         Ok(page.into_iter().map(Self::from).collect())

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Row, time};
-use crate::domain::tenant::TenantId;
+use crate::domain::tenant::View;
 use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
@@ -50,12 +50,12 @@ impl Row for User {
 
     async fn of_page(
         records: &Records<'_>,
-        tenant: TenantId,
+        view: &View,
         page: Vec<user::Model>,
     ) -> Result<Vec<Self>, Problem> {
         let ids: Vec<Uuid> = page.iter().map(|row| row.user_id).collect();
         let mut merged: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for row in records.merged_into(tenant, &ids).await? {
+        for row in records.merged_into(view, &ids).await? {
             merged
                 .entry(row.canonical_id)
                 .or_default()

@@ -75,7 +75,7 @@ fn parts(
     range: TimeRange,
 ) -> Vec<String> {
     let TimeRange { from, to } = range;
-    let tenant = sql.bind(cut.tenant.0);
+    let tenant = sql.bind(cut.view.tenant().0);
     let rows = |sql: &mut Sql, table: &str, time: &str, [from, to]: [Value; 2]| {
         let (from, to) = (sql.bind(from), sql.bind(to));
         format!(

@@ -4,6 +4,7 @@ use super::sql::Sql;
 use super::{Cut, Key, Span};
 use crate::domain::condition::{Condition, PATH, Test};
 use crate::domain::measure::Dimension;
+use crate::domain::tenant::RowScope;
 use crate::storage::entity::sales_minute::Grain;
 
 /// What a `user_agent` is of; as plain a rule as there can be.
@@ -18,7 +19,7 @@ pub const DEVICE: &str = "CASE
 const COHORT: &str = "cohort AS (
     SELECT coalesce(canonical_id, user_id) AS user_id, to_char(min(day), 'YYYY-MM') AS month
     FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
-    WHERE tenant_id = $tenant AND activity & 4 <> 0
+    WHERE tenant_id = $tenant AND $whole AND activity & 4 <> 0
     GROUP BY 1)";
 
 /// What a rollup calls its time.
@@ -63,11 +64,13 @@ impl Frame {
 
     /// The same between other bounds.
     pub(super) fn between(self, sql: &mut Sql, cut: &Cut<'_>, from: &str, to: &str) -> String {
-        let tenant = sql.bind(cut.tenant.0);
+        let tenant = sql.bind(cut.view.tenant().0);
         let bots = sql.bind(cut.bots);
+        let visible = self.visible(sql, cut);
         let within = |time: &str| {
             format!(
-                "tenant_id = {tenant} AND {time} >= {from} AND {time} < {to} AND (NOT bot OR {bots})"
+                "tenant_id = {tenant} AND {time} >= {from} AND {time} < {to}
+                 AND (NOT bot OR {bots}){visible}"
             )
         };
         let text = match self {
@@ -126,11 +129,39 @@ impl Frame {
                   AND user_alias.user_id = fact.user_id"
         ));
         if has(Dimension::UserCohort) {
-            sql.with(COHORT.replace("$tenant", &tenant));
+            let cohort = COHORT.replace("$tenant", &tenant);
+            sql.with(cohort.replace("$whole", whole(cut)));
             let join = "LEFT JOIN cohort ON cohort.user_id = coalesce(canonical_id, fact.user_id)";
             joins.push(join.to_owned());
         }
         joins.join(" ")
+    }
+
+    /// What of the rows the cut's view shows: the others are as if they were not there. Nothing is
+    /// shown of a table that lacks what the view is limited by.
+    fn visible(self, sql: &mut Sql, cut: &Cut<'_>) -> String {
+        let limits = cut.view.rows().into_iter().flat_map(RowScope::limits);
+        let one = |(dimension, values): (Dimension, &[String])| {
+            let has_lines = matches!(self, Self::Sales(..) | Self::Lines);
+            let condition = match dimension {
+                Dimension::Region if !matches!(self, Self::Traffic(_)) => {
+                    format!("region = ANY({})", sql.bind(values.to_vec()))
+                }
+                Dimension::Product if has_lines => {
+                    format!("product_id = ANY({})", sql.bind(values.to_vec()))
+                }
+                Dimension::Category if has_lines => {
+                    let (values, path) = (sql.bind(values.to_vec()), sql.bind(PATH));
+                    format!(
+                        "EXISTS (SELECT FROM unnest({values}::text[]) AS seen
+                                 WHERE category = seen OR starts_with(category, seen || {path}))"
+                    )
+                }
+                _ => "false".to_owned(),
+            };
+            format!(" AND {condition}")
+        };
+        limits.map(one).collect()
     }
 
     /// What has the columns that only events have.
@@ -243,6 +274,11 @@ impl Frame {
             }
         }
     }
+}
+
+/// The days of users tell nothing of rows: who does not see all sees none of them.
+pub(super) const fn whole(cut: &Cut<'_>) -> &'static str {
+    if cut.view.is_whole() { "true" } else { "false" }
 }
 
 /// The dimensions that a cut speaks of.

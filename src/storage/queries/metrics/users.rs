@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use super::frame::{DEVICE, Frame};
+use super::frame::{DEVICE, Frame, whole};
 use super::sql::Sql;
 use super::{Cut, Groups};
 use crate::domain::calendar::{day_of, whole_days};
@@ -88,14 +88,15 @@ pub(super) fn by_day(cut: &Cut<'_>, bought: bool) -> Sql {
     let days = whole_days(cut.bounds, cut.tenant_zone).unwrap_or_default();
     let (first, last) = (days.first().copied(), days.last().copied());
     let (bounds, from, to) = (sql.bind(days), sql.bind(first), sql.bind(last));
-    let tenant = sql.bind(cut.tenant.0);
+    let tenant = sql.bind(cut.view.tenant().0);
     let did = if bought { BOUGHT } else { did(cut) };
     let from = format!(
         "FROM (SELECT width_bucket(day, {bounds}) AS bucket, coalesce(canonical_id, user_id) AS who,
                       count(*) AS facts
                FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
-               WHERE tenant_id = {tenant} AND day >= {from} AND day < {to} AND {did}
-               GROUP BY 1, 2) AS seen"
+               WHERE tenant_id = {tenant} AND {whole} AND day >= {from} AND day < {to} AND {did}
+               GROUP BY 1, 2) AS seen",
+        whole = whole(cut),
     );
     sql.select(cut, &[], "bucket", &["count(*)"], "sum(facts)", &from);
     sql
@@ -143,7 +144,7 @@ fn earlier(sql: &mut Sql, cut: &Cut<'_>, frame: Frame) {
     let begin = cut.bounds[0];
     let day_before = day_of(begin - chrono::Duration::days(1), cut.tenant_zone);
     let local = day_before.from.with_timezone(&cut.tenant_zone).date_naive();
-    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
+    let (tenant, bots) = (sql.bind(cut.view.tenant().0), sql.bind(cut.bots));
     let (from, to) = (sql.bind(day_before.from), sql.bind(begin));
     let (table, did) = match frame {
         Frame::Lines => ("purchase", BOUGHT),
@@ -160,12 +161,13 @@ fn earlier(sql: &mut Sql, cut: &Cut<'_>, frame: Frame) {
         "earlier AS (
              SELECT coalesce(canonical_id, user_id) AS who
              FROM user_day LEFT JOIN user_alias USING (tenant_id, user_id)
-             WHERE tenant_id = {tenant} AND day < {day} AND {did}
+             WHERE tenant_id = {tenant} AND {whole} AND day < {day} AND {did}
              UNION
              SELECT coalesce(canonical_id, user_id)
              FROM {table} LEFT JOIN user_alias USING (tenant_id, user_id)
              WHERE tenant_id = {tenant} AND timestamp >= {since} AND timestamp < {to}
-                   AND (NOT bot OR {bots}))"
+                   AND {whole} AND (NOT bot OR {bots}))",
+        whole = whole(cut),
     ));
 }
 
@@ -262,7 +264,7 @@ pub(super) fn members(cut: &Cut<'_>, frame: Frame, carts: bool) -> Sql {
     };
     let grouped = listed((0..keys.len()).map(|n| (n + 4).to_string()));
     let named = named(&keys);
-    let tenant = sql.bind(cut.tenant.0);
+    let tenant = sql.bind(cut.view.tenant().0);
     // By the key, whatever the planner thinks of how many there are.
     sql.text(format!(
         "SELECT bucket, ARRAY[{keys}]::text[] AS key, did,
@@ -288,7 +290,7 @@ pub(super) fn visits(cut: &Cut<'_>) -> Sql {
     let mut sql = Sql::default();
     let (first, last) = (cut.bounds[0], cut.bounds[cut.bounds.len() - 1]);
     let (from, to) = (sql.bind(first), sql.bind(last));
-    let (tenant, bots) = (sql.bind(cut.tenant.0), sql.bind(cut.bots));
+    let (tenant, bots) = (sql.bind(cut.view.tenant().0), sql.bind(cut.bots));
     // By the key, whatever the planner thinks of how many there are.
     sql.text(format!(
         "SELECT (SELECT number FROM user_number
@@ -306,12 +308,14 @@ pub(super) fn visits(cut: &Cut<'_>) -> Sql {
                      LEFT JOIN user_alias ON user_alias.tenant_id = {tenant}
                                           AND user_alias.user_id = fact.user_id
                      WHERE fact.tenant_id = {tenant} AND timestamp >= {from} AND timestamp < {to}
-                           AND (NOT bot OR {bots}) AND session_id IS NOT NULL) AS fact
+                           AND {whole} AND (NOT bot OR {bots})
+                           AND session_id IS NOT NULL) AS fact
                WINDOW its AS (PARTITION BY who, session_id ORDER BY timestamp, event_id)
               ) AS visit
          LEFT JOIN user_agent ON user_agent.tenant_id = {tenant}
                               AND user_agent.user_agent_id = visit.user_agent_id
-         WHERE n = 1"
+         WHERE n = 1",
+        whole = whole(cut),
     ));
     sql
 }

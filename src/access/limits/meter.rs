@@ -1,0 +1,78 @@
+//! What was told of limits while a request was answered.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bucket::Bucket;
+use super::{Kind, Standing};
+
+/// How many rows that a question goes through cost a point.
+const ROWS_OF_A_POINT: i64 = 1_000;
+
+tokio::task_local! {
+    /// That of the request which this task answers.
+    static METER: Arc<Meter>;
+}
+
+/// Collects it.
+#[derive(Debug)]
+pub struct Meter {
+    address: Option<IpAddr>,
+    told: Mutex<Vec<(Standing, Arc<Bucket>)>>,
+}
+
+impl Meter {
+    /// Answers a request from this address; and where the limits stand that it came to.
+    pub async fn of<F: Future>(
+        address: Option<IpAddr>,
+        answering: F,
+    ) -> (F::Output, Vec<Standing>) {
+        let meter = Arc::new(Self {
+            address,
+            told: Mutex::default(),
+        });
+        let answer = METER.scope(Arc::clone(&meter), answering).await;
+        let told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let standings = told.iter().map(|(standing, _)| *standing);
+        (answer, standings.collect())
+    }
+}
+
+/// Notes where a limit stands, in the place of what was noted of that kind.
+pub(super) fn note(standing: Standing, bucket: &Arc<Bucket>) {
+    // Nobody collects it over a socket.
+    let _ = METER.try_with(|meter| {
+        let mut told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(other, _)| other.kind != standing.kind);
+        told.push((standing, Arc::clone(bucket)));
+    });
+}
+
+/// Where the request comes from that this task answers, if that is known.
+#[must_use]
+pub fn caller() -> Option<IpAddr> {
+    METER.try_with(|meter| meter.address).ok().flatten()
+}
+
+/// What a question costs besides, that goes through so many rows.
+#[must_use]
+pub fn points_of_rows(rows: i64) -> u32 {
+    let points = rows.max(0).saturating_add(ROWS_OF_A_POINT - 1) / ROWS_OF_A_POINT;
+    u32::try_from(points).unwrap_or(u32::MAX)
+}
+
+/// Has who asked wait for the rows that their question was expected to go through; how many points
+/// that is.
+pub fn owe(rows: i64) -> u32 {
+    let points = points_of_rows(rows);
+    let _ = METER.try_with(|meter| {
+        let told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = told
+            .iter()
+            .find(|(standing, _)| standing.kind == Kind::Points);
+        if let Some((_, bucket)) = asked {
+            bucket.owe(points);
+        }
+    });
+    points
+}
