@@ -41,8 +41,8 @@ pub use quota::{Kind, Quota};
 const BUCKETS: u64 = 200_000;
 const KEPT: Duration = Duration::from_hours(2);
 /// What part of a limit is drawn in advance: what several processes have drawn and not used is less
-/// than two hundredths of it, unless they are many.
-const ADVANCE: u32 = 200;
+/// than a hundredth of it, unless they are more than four.
+const ADVANCE: u32 = 400;
 
 /// Who is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,9 @@ use crate::support::{Subscription, TestApp, answer};
 /// The range of all that tests send.
 pub(super) const RANGE: &str =
     r#"range: {from: "2026-03-01T00:00:00Z", to: "2026-03-03T00:00:00Z"}"#;
+/// The same as `metrics` and top lists take it.
+pub(super) const BETWEEN: &str =
+    r#"range: {between: {from: "2026-03-01T00:00:00Z", to: "2026-03-03T00:00:00Z"}}"#;
 const FROM_TO: &str = "from=2026-03-01T00:00:00Z&to=2026-03-03T00:00:00Z";
 const PROVENANCE: &str =
     "provenance { watermark lateEvents excludedBots quarantined rowsRead source }";
@@ -40,7 +43,7 @@ pub(super) fn queries(of: &Foreign) -> Vec<(&'static str, String)> {
     };
     let metrics = |measures: &str, dimensions: &str| {
         format!(
-            "{{ metrics(input: {{measures: [{measures}], dimensions: [{dimensions}], {RANGE}, granularity: DAY}}) \
+            "{{ metrics(input: {{measures: [{measures}], dimensions: [{dimensions}], {BETWEEN}, granularity: DAY}}) \
              {{ rowsRead series {{ measure dimensions {{ value }} total buckets {{ value }} }} plan {{ estimatedRows }} {PROVENANCE} }} }}"
         )
     };
@@ -177,13 +180,13 @@ pub(super) fn queries(of: &Foreign) -> Vec<(&'static str, String)> {
         (
             "topProducts",
             format!(
-                "{{ topProducts({RANGE}) {{ rows {{ rank productId revenue orders buyers product {{ title }} }} others {{ revenue }} total {{ revenue }} {PROVENANCE} }} }}"
+                "{{ topProducts({BETWEEN}) {{ rows {{ rank productId revenue orders buyers product {{ title }} }} others {{ revenue }} total {{ revenue }} {PROVENANCE} }} }}"
             ),
         ),
         (
             "topPages",
             format!(
-                "{{ topPages({RANGE}) {{ rows {{ pageUrl pageviews users sessions }} total {{ pageviews }} {PROVENANCE} }} }}"
+                "{{ topPages({BETWEEN}) {{ rows {{ pageUrl pageviews users sessions }} total {{ pageviews }} {PROVENANCE} }} }}"
             ),
         ),
         (

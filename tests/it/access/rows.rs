@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::isolation::{HIDDEN, Words, assert_clean, assert_same, ids, put, random_events, send};
-use super::operations::{RANGE, read_all};
+use super::operations::{BETWEEN, RANGE, read_all};
 use super::{code, key};
 use crate::support::{KEY, Order, TestApp};
 
@@ -98,7 +98,7 @@ async fn numbers_are_those_of_the_rows_one_sees_and_lines_of_one_order_are_told_
     assert_eq!(totals(&south).await, of(1, 1, "3.00", 1));
     // A filter of one's own narrows further, and never widens.
     let query = format!(
-        "{{ metrics(input: {{measures: [REVENUE], {RANGE}, filter: {{any: [
+        "{{ metrics(input: {{measures: [REVENUE], {BETWEEN}, filter: {{or: [
             {{dimension: {{dimension: REGION, in: [\"north\"]}}}}, {{dimension: {{dimension: REGION, in: [\"south\"]}}}}
         ]}}}}) {{ series {{ total }} }} }}"
     );
