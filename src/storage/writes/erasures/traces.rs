@@ -260,6 +260,23 @@ pub async fn statistics(db: &Db, erasure: &Erasure) -> Result<(), StorageError> 
     .fetch_all(&mut *transaction)
     .await?;
     tables.extend(asked);
+    // Of a table that is empty now nothing is learnt anew: what was known of it must go first.
+    let can_clear: bool =
+        sqlx::query_scalar("SELECT to_regproc('pg_catalog.pg_clear_attribute_stats') IS NOT NULL")
+            .fetch_one(&mut *transaction)
+            .await?;
+    if can_clear {
+        let names: Vec<&str> = tables.iter().map(|name| name.trim_matches('"')).collect();
+        sqlx::query(
+            "SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text,
+                                             inherited)
+             FROM pg_stats
+             WHERE schemaname = current_schema() AND tablename = ANY($1)",
+        )
+        .bind(names)
+        .execute(&mut *transaction)
+        .await?;
+    }
     for table in tables {
         let known: Option<bool> = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
             .bind(&table)
