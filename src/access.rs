@@ -203,8 +203,8 @@ impl Access {
         let form = Form::of(&shown.secret).ok_or(Code::MalformedKey)?;
         let inner = &*self.0;
         let hasher = inner.hasher().await?;
-        let hashes = hasher.hashes(&shown.secret, form);
-        let identity = inner.identity(hashes).await?;
+        let forms = hasher.hashes(&shown.secret, form);
+        let identity = inner.identity(forms).await?;
         let now = inner.clock.now();
         identity.admit(shown, now)?;
         inner.used.note(identity.key(), shown.address, now);
@@ -220,8 +220,8 @@ impl Access {
     /// As what it may be kept besides.
     async fn older_hashes(&self, secret: &str) -> Result<Vec<Vec<u8>>, StorageError> {
         let hasher = self.0.hasher().await?;
-        let hashes = hasher.hashes(secret, Form::Other);
-        Ok(hashes[1..].iter().map(|hash| hash.to_vec()).collect())
+        let all = hasher.hashes(secret, Form::Other);
+        Ok(all[1..].iter().map(|hash| hash.to_vec()).collect())
     }
 }
 

@@ -62,7 +62,6 @@ fn builder(rules: &Rules) -> Builder {
 
 /// The schema over these services.
 #[must_use]
-#[must_use]
 pub fn schema(
     reports: Reports,
     ingest: Ingest,

@@ -29,7 +29,6 @@ mod stream;
 mod tls;
 mod turns;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;

@@ -13,6 +13,7 @@ use crate::access::keys;
 use crate::app::{Home, Services};
 use crate::clock::Clock;
 use crate::config::{Config, IngestMode};
+use crate::domain::audit::Actor;
 use crate::domain::calendar::TimeRange;
 use crate::domain::tenant::TenantId;
 use crate::ingest::erasures::{self, Erasures, Receipt, Request, Subject};
@@ -158,7 +159,7 @@ impl Erase {
                 Mode::Anonymise => erasures::Mode::Anonymise,
             },
             range,
-            by: "command line".to_owned(),
+            actor: Actor::Command,
         };
         let told = |problem: crate::error::Problem| problem.message().to_owned();
         let id = erasures.request(request).await.map_err(told)?;

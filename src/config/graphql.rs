@@ -69,6 +69,7 @@ pub struct GraphqlConfig {
 
     /// How many requests one body may hold as a JSON array. 0: one alone, no array.
     #[arg(
+        id = "graphql_batch",
         global = true,
         long = "graphql-batch",
         env = "TIDEWATER_GRAPHQL_BATCH",
@@ -81,6 +82,7 @@ pub struct GraphqlConfig {
     /// The status of requests that are well formed but cannot run, where the client accepts
     /// application/graphql-response+json: `audited` 400, `draft` 422.
     #[arg(
+        id = "graphql_status",
         global = true,
         long = "graphql-status",
         env = "TIDEWATER_GRAPHQL_STATUS",

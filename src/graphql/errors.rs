@@ -1,7 +1,5 @@
 //! Problems as GraphQL errors: `extensions.code` is from the one table.
 
-use std::time::Duration;
-
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
 
 use crate::error::{Code, Problem};
@@ -37,15 +35,6 @@ pub(super) fn of_problem(problem: &Problem) -> ServerError {
 pub(super) fn code_of(error: &ServerError) -> Option<Code> {
     match error.extensions.as_ref()?.get("code")? {
         Value::String(name) => Code::from_name(name),
-        _ => None,
-    }
-}
-
-/// When the same is worth trying again, if an error says so.
-#[must_use]
-pub fn retry_after_of(error: &ServerError) -> Option<Duration> {
-    match error.extensions.as_ref()?.get("retryAfter")? {
-        Value::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
         _ => None,
     }
 }

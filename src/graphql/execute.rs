@@ -1,7 +1,6 @@
 //! Runs requests: over HTTP with loads gathered as far as they can be, over a socket as they come;
 //! both with a code on every error.
 
-use std::any::TypeId;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -124,7 +124,7 @@ pub(super) async fn find(
     if bound {
         return Err(Code::DocumentNotAllowed.into());
     }
-    let key = Key::of(identity.tenant, "document", &id);
+    let key = Key::of(identity.tenant(), "document", &id);
     let cache = loaders.0.cache();
     if request.query.is_empty() {
         let document = cache.document(key).await;

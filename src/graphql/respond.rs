@@ -10,8 +10,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, once};
 use serde::Serialize;
 
-use super::document::{shape, text};
 use super::cost::standing_in;
+use super::document::{shape, text};
 use super::errors::{code_of, ensure_code, of_problem};
 use super::execute::{execute, execute_stream};
 use super::{Loaders, Rules, Schema, limits, persisted};

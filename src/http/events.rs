@@ -15,10 +15,10 @@ use futures_util::stream::{BoxStream, unfold};
 use serde_json::json;
 use tokio::time::{Instant, Interval, interval_at};
 
+use super::State;
 use super::accept::Kind;
 use super::graphql::refusal;
 use super::operations::{Operation, still};
-use super::State;
 use crate::access::{Credentials, Identity};
 use crate::error::{Code, Problem};
 use crate::graphql::{Request, Told, Way, watch};

@@ -250,13 +250,18 @@ impl Talk {
             .and_then(|(_, value)| value.as_str());
         let key = header.and_then(bearer).ok_or_else(End::forbidden)?;
         let shown = self.whence.clone().with(key);
-        let identity = self.state.access.identify(&shown).await.map_err(|problem| {
-            if problem.code.status() >= 500 {
-                End::later()
-            } else {
-                End::of(problem.code)
-            }
-        })?;
+        let identity = self
+            .state
+            .access
+            .identify(&shown)
+            .await
+            .map_err(|problem| {
+                if problem.code.status() >= 500 {
+                    End::later()
+                } else {
+                    End::of(problem.code)
+                }
+            })?;
         self.guest = Some((shown, identity));
         Ok(())
     }
@@ -274,7 +279,8 @@ impl Talk {
         if self.open.len() >= OPERATIONS {
             return Ok(Err(Code::TooManyOperations.into()));
         }
-        let opened = request.and_then(|request| Ok((request, self.state.operations.open(identity)?)));
+        let opened =
+            request.and_then(|request| Ok((request, self.state.operations.open(identity)?)));
         let (request, operation) = match opened {
             Ok(opened) => opened,
             Err(problem) => return Ok(Err(problem)),

@@ -6,16 +6,19 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::log::stream::Streams;
 use super::new_id;
 use crate::clock::Clock;
+use crate::domain::audit::{Action, Actor};
 use crate::domain::calendar::TimeRange;
 use crate::domain::event::user_id;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
+use crate::storage::writes::audit::{Entry, note};
 use crate::storage::writes::erasures::{self, Erasure, NewErasure, Turn, facts, identity, traces};
 use crate::storage::writes::summaries::{Owner, owners};
 use crate::storage::{Db, StorageError};
@@ -98,7 +101,7 @@ pub struct Request {
     /// Of which facts; nothing: of all, and of the person themselves.
     pub range: Option<TimeRange>,
     /// Who asks.
-    pub by: String,
+    pub actor: Actor,
 }
 
 /// What keeps an erasure from going on, in words fit for clients.
@@ -139,9 +142,18 @@ impl Erasures {
             word,
             mode: request.mode,
             range: request.range,
-            by: request.by,
+            by: request.actor.to_string(),
             at,
         };
+        let entry = Entry {
+            at,
+            tenant: Some(request.tenant),
+            actor: &request.actor,
+            action: Action::UserErased,
+            subject: new.id.to_string(),
+            details: json!({"mode": request.mode.name(), "ofRange": request.range.is_some()}),
+        };
+        note(self.db.control(), entry).await?;
         erasures::begin(&self.db, &new).await?;
         Ok(new.id)
     }

@@ -1,12 +1,15 @@
 //! What is kept of a person, for the person; and for how long a tenant keeps what.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Reports;
 use super::exports::{Export, ExportFormat, ExportQuestion, Exported, UserData};
-use crate::domain::tenant::TenantId;
+use crate::domain::audit::{Action, Actor};
+use crate::domain::tenant::{TenantId, View};
 use crate::error::{Code, Problem};
 use crate::storage::queries::privacy as queries;
+use crate::storage::writes::audit::{Entry, note};
 use crate::storage::writes::privacy_policies;
 
 pub use crate::storage::queries::privacy::PrivacyPolicy;
@@ -22,14 +25,25 @@ impl Reports {
     /// [`Code::TooManyExports`], or that the database is away.
     pub async fn export_user_data(
         &self,
-        tenant: TenantId,
+        view: &View,
         (user_id, word): (Uuid, Option<String>),
+        actor: &Actor,
     ) -> Result<(Export, String), Problem> {
         let question = ExportQuestion {
             what: Exported::UserData(UserData { user_id, word }),
             format: ExportFormat::Ndjson,
         };
-        self.create_export(tenant, &question).await
+        let (export, token) = self.create_export(view, &question).await?;
+        let entry = Entry {
+            at: self.clock.now(),
+            tenant: Some(view.tenant()),
+            actor,
+            action: Action::UserExported,
+            subject: export.id.to_string(),
+            details: json!({}),
+        };
+        note(self.db.control(), entry).await?;
+        Ok((export, token))
     }
 
     /// What a tenant decided about people's data.

@@ -8,7 +8,7 @@ use crate::error::{Code, Problem};
 use crate::storage::entity::{
     audit, event, pageview, product, purchase, quarantine, refund, user, user_agent,
 };
-use crate::storage::queries::audit::entries;
+use crate::storage::queries::audit::{entries, entry};
 use crate::storage::queries::page::{self, Paged};
 use crate::storage::queries::quarantine::{QuarantineFilter, quarantined};
 use crate::storage::queries::{identity, records, related};
@@ -297,6 +297,21 @@ impl Reports {
         id: Uuid,
     ) -> Result<Option<purchase::Model>, Problem> {
         Ok(records::purchase(self.db.reads(), view, id).await?)
+    }
+
+    /// The entry at this place of the audit log.
+    ///
+    /// # Errors
+    /// [`Code::OutOfScope`], or that the database is away or takes too long.
+    pub async fn audit_entry(
+        &self,
+        view: &View,
+        number: i64,
+    ) -> Result<Option<audit::Model>, Problem> {
+        if !view.is_whole() {
+            return Err(Code::OutOfScope.into());
+        }
+        Ok(entry(self.db.control(), view.tenant(), number).await?)
     }
 
     /// The refund with this id.

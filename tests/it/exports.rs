@@ -15,7 +15,7 @@ use tidewater::reports::exports::sweep;
 use tidewater::storage::Db;
 use uuid::Uuid;
 
-use crate::records::tenants::key;
+use crate::records::tenants::{key, reader};
 use crate::rest::exports::{fill_events, lines, table};
 use crate::rest::{LISTS, MARCH, fill};
 use crate::support::{Order, TestApp, TestDb, answer};
@@ -347,7 +347,7 @@ async fn a_tenant_has_so_many_exports_and_sees_its_own() {
         refused(&api, json!({"what": "USERS"})).await,
         "too_many_exports"
     );
-    let other = key(&api, "another shop", Scope::Read).await;
+    let other = reader(&api, "another shop").await;
     let ask = format!("{{ exports {{ id }} export(id: {}) {{ state }} }}", ids[0]);
     let nothing = json!({"exports": [], "export": null});
     assert_eq!(api.ask_as(&other, &ask).await["data"], nothing);

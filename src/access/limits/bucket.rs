@@ -111,6 +111,8 @@ impl Bucket {
         let mut state = self.lock();
         state.left = grant.remaining;
         state.left_full_at = Some(now + grant.full_in);
+        // Should there be no Redis next time, it goes on from there.
+        state.full_at = state.left_full_at;
         if let Some(wait) = grant.wait {
             state.refused = Some((amount, now + wait.min(REFUSED), now + wait));
             return Draw::Refused {

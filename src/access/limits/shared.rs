@@ -16,7 +16,7 @@ use crate::storage::Db;
 use crate::storage::queries::installation::installation;
 
 /// How long Redis may take to answer, and to let us in.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(250);
 const CONNECT: Duration = Duration::from_secs(1);
 /// How long it is left out when it failed.
 const LEFT_OUT: Duration = Duration::from_secs(1);
@@ -168,13 +168,13 @@ impl Shared {
         let answer: Result<Result<[i64; 4], RedisError>, _> =
             tokio::time::timeout(PATIENCE, asking).await;
         let why = match answer {
-            Ok(Ok([granted, remaining, wait, full_in])) => {
+            Ok(Ok([granted, remaining, until_there, full_in])) => {
                 let micros =
                     |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
                 return Some(Grant {
                     granted: u32::try_from(granted).unwrap_or(u32::MAX),
                     remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-                    wait: (wait >= 0).then(|| micros(wait)),
+                    wait: (until_there >= 0).then(|| micros(until_there)),
                     full_in: micros(full_in),
                 });
             }

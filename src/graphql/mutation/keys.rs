@@ -42,7 +42,7 @@ impl KeyMutations {
     async fn create_tenant(
         &self,
         ctx: &Context<'_>,
-        input: TenantInput,
+        #[graphql(desc = "What it is like.")] input: TenantInput,
     ) -> Result<CreateTenantPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         operate(identity)?;
@@ -67,7 +67,7 @@ impl KeyMutations {
     async fn create_api_key(
         &self,
         ctx: &Context<'_>,
-        mut input: ApiKeyInput,
+        #[graphql(desc = "What it may do.")] mut input: ApiKeyInput,
     ) -> Result<ApiKeySecretPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         let tenant = match input.tenant.take() {
@@ -97,7 +97,7 @@ impl KeyMutations {
     async fn rotate_api_key(
         &self,
         ctx: &Context<'_>,
-        id: Uuid,
+        #[graphql(desc = "As in `apiKeyId`.")] id: Uuid,
         #[graphql(desc = "For how long: 0 to 2592000 (30 days); a day if absent.")]
         overlap_seconds: Option<i32>,
     ) -> Result<ApiKeySecretPayload> {
@@ -113,7 +113,11 @@ impl KeyMutations {
 
     /// Revokes a key: within a second it opens nothing anywhere, and sockets that it opened are
     /// closed. Needs the scope `admin`.
-    async fn revoke_api_key(&self, ctx: &Context<'_>, id: Uuid) -> Result<RevokeApiKeyPayload> {
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As in `apiKeyId`.")] id: Uuid,
+    ) -> Result<RevokeApiKeyPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         let (which, actor) = ((owner(identity)?, id), identity.actor(caller()));
         let revoked = ctx.access().revoke_key(which, &actor).await?;

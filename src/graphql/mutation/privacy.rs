@@ -4,14 +4,12 @@ use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
 use crate::access::Scope;
+use crate::access::limits::caller;
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::export::Export;
 use crate::graphql::types::privacy::{Erasure, ErasureMode, PrivacyPolicy, PrivacyPolicyInput};
 use crate::graphql::types::range::TimeRangeInput;
 use crate::ingest::erasures::{Request, Subject};
-
-/// Who is said to have asked.
-const FACE: &str = "graphql";
 
 #[derive(Default)]
 pub(super) struct PrivacyMutations;
@@ -27,10 +25,13 @@ impl PrivacyMutations {
         #[graphql(desc = "As events name them.")] user_id: Option<String>,
         #[graphql(desc = "As events name a visitor.")] anonymous_id: Option<String>,
     ) -> Result<Export> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let identity = ctx.identity(Scope::Admin)?;
         let subject = Subject::of(id, user_id, anonymous_id)?;
-        let known_as = subject.known_as(tenant);
-        let (export, token) = ctx.reports().export_user_data(tenant, known_as).await?;
+        let known_as = subject.known_as(identity.tenant());
+        let actor = identity.actor(caller());
+        let reports = ctx.reports();
+        let exported = reports.export_user_data(identity.view(), known_as, &actor);
+        let (export, token) = exported.await?;
         Ok(Export::of(&export, Some(&token)))
     }
 
@@ -45,17 +46,18 @@ impl PrivacyMutations {
         #[graphql(desc = "As records have it.")] id: Option<Uuid>,
         #[graphql(desc = "As events name them.")] user_id: Option<String>,
         #[graphql(desc = "As events name a visitor.")] anonymous_id: Option<String>,
-        mode: ErasureMode,
+        #[graphql(desc = "What becomes of what they did.")] mode: ErasureMode,
         #[graphql(desc = "Of facts in this range alone: who the person is stays then.")]
         range: Option<TimeRangeInput>,
     ) -> Result<Erasure> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let identity = ctx.identity(Scope::Admin)?;
+        let tenant = identity.tenant();
         let request = Request {
             tenant,
             subject: Subject::of(id, user_id, anonymous_id)?,
             mode: mode.into(),
             range: range.map(TryInto::try_into).transpose()?,
-            by: FACE.to_owned(),
+            actor: identity.actor(caller()),
         };
         let erasures = ctx.ingest().erasures();
         let id = erasures.request(request).await?;
@@ -66,9 +68,9 @@ impl PrivacyMutations {
     async fn put_privacy_policy(
         &self,
         ctx: &Context<'_>,
-        policy: PrivacyPolicyInput,
+        #[graphql(desc = "What is absent is as the server is set.")] policy: PrivacyPolicyInput,
     ) -> Result<PrivacyPolicy> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant;
+        let tenant = ctx.identity(Scope::Admin)?.tenant();
         let reports = ctx.reports();
         let put = reports.put_privacy_policy(tenant, policy.into()).await?;
         Ok(put.into())

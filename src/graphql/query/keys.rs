@@ -47,10 +47,10 @@ impl KeyQueries {
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "How many, from the front: 1 to 100, 20 unless it says otherwise.")] first: Option<i32>,
+        #[graphql(desc = "The cursor that they stand behind.")] after: Option<String>,
+        #[graphql(desc = "How many, from the back: 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "The cursor that they stand in front of.")] before: Option<String>,
     ) -> Result<Records<AuditEntry>> {
         let view = ctx.identity(Scope::Admin)?.view();
         let arguments = PageArguments {

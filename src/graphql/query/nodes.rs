@@ -24,27 +24,32 @@ impl NodeQueries {
         #[graphql(desc = "As a record's `id` says it.")] id: ID,
     ) -> Result<Option<Node>> {
         let identity = ctx.identity(Scope::Read)?;
-        let (tenant, reports) = (identity.tenant, ctx.reports());
+        let (view, reports) = (identity.view(), ctx.reports());
         let (kind, text) = read(&id)?;
         let uuid = || key::<Uuid>(&text);
         Ok(match kind {
+            Kind::AuditEntry => {
+                ctx.identity(Scope::Admin)?;
+                let row = reports.audit_entry(view, key(&text)?).await?;
+                row.map(|row| Node::AuditEntry(row.into()))
+            }
             Kind::Event => reports
-                .event(tenant, uuid()?)
+                .event(view, uuid()?)
                 .await?
                 .map(|row| Node::Event(row.into())),
             Kind::Pageview => {
-                let row = reports.pageview(tenant, uuid()?).await?;
+                let row = reports.pageview(view, uuid()?).await?;
                 row.map(|row| Node::Pageview(row.into()))
             }
             Kind::Product => {
                 let Some(id) = word(Some(text))? else {
                     return Ok(None);
                 };
-                let row = reports.product(tenant, &id).await?;
+                let row = reports.product(view, &id).await?;
                 row.map(|row| Node::Product(row.into()))
             }
             Kind::Purchase => {
-                let row = reports.purchase(tenant, uuid()?).await?;
+                let row = reports.purchase(view, uuid()?).await?;
                 row.map(|row| Node::Purchase(row.into()))
             }
             Kind::QuarantinedEvent => {
@@ -60,21 +65,21 @@ impl NodeQueries {
                     before: None,
                 };
                 let page = reports
-                    .page::<quarantine::Entity>(tenant, &filter, &one)
+                    .page::<quarantine::Entity>(view, &filter, &one)
                     .await?;
                 let row = page.rows.into_iter().next();
                 row.map(|row| Node::QuarantinedEvent(row.into()))
             }
             Kind::Refund => reports
-                .refund(tenant, uuid()?)
+                .refund(view, uuid()?)
                 .await?
                 .map(|row| Node::Refund(row.into())),
             Kind::User => reports
-                .user(tenant, uuid()?)
+                .user(view, uuid()?)
                 .await?
                 .map(|row| Node::User(row.into())),
             Kind::UserAgent => {
-                let rows = reports.user_agents_with(tenant, &[key(&text)?]).await;
+                let rows = reports.user_agents_with(view, &[key(&text)?]).await;
                 let row = rows
                     .map_err(crate::error::Problem::from)?
                     .into_iter()

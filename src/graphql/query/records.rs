@@ -73,11 +73,7 @@ impl RecordQueries {
         #[graphql(desc = "As in `pageviewId`.")] id: Uuid,
     ) -> Result<Option<Pageview>> {
         let view = ctx.identity(Scope::Read)?.view();
-        Ok(ctx
-            .reports()
-            .pageview(view, id)
-            .await?
-            .map(Pageview::from))
+        Ok(ctx.reports().pageview(view, id).await?.map(Pageview::from))
     }
 
     /// The purchase with this id.
@@ -88,11 +84,7 @@ impl RecordQueries {
         #[graphql(desc = "As in `purchaseId`.")] id: Uuid,
     ) -> Result<Option<Purchase>> {
         let view = ctx.identity(Scope::Read)?.view();
-        Ok(ctx
-            .reports()
-            .purchase(view, id)
-            .await?
-            .map(Purchase::from))
+        Ok(ctx.reports().purchase(view, id).await?.map(Purchase::from))
     }
 
     /// The refund with this id.

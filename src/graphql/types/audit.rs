@@ -1,9 +1,10 @@
 //! Who did what.
 
-use async_graphql::{Json, Object};
+use async_graphql::{ID, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::node::{Kind, global_id};
 use crate::storage::entity::audit;
 
 /// An entry.
@@ -19,6 +20,11 @@ impl From<audit::Model> for AuditEntry {
 /// before it, so that the log can be verified.
 #[Object]
 impl AuditEntry {
+    /// Names it among all that there is: `node` finds it again.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        global_id(Kind::AuditEntry, &self.0.entry_id)
+    }
+
     /// Its place in the log of the whole server, from 1.
     async fn number(&self) -> i64 {
         self.0.entry_id

@@ -5,6 +5,7 @@ use async_graphql::{Context, Object, OutputType, Result, SchemaBuilder};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::audit::AuditEntry;
 use super::event::Event;
 use super::pageview::Pageview;
 use super::product::Product;
@@ -97,6 +98,9 @@ pub(in crate::graphql) fn described<Q, M, S>(
     builder: SchemaBuilder<Q, M, S>,
 ) -> SchemaBuilder<Q, M, S> {
     builder
+        .override_output_type_description::<Records<AuditEntry>>(
+            "A page of entries of the audit log.",
+        )
         .override_output_type_description::<Records<Event>>("A page of events.")
         .override_output_type_description::<Records<Pageview>>("A page of pageviews.")
         .override_output_type_description::<Records<Product>>("A page of products.")

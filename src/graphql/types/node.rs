@@ -6,6 +6,7 @@ use async_graphql::{ID, Interface};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::audit::AuditEntry;
 use super::event::Event;
 use super::pageview::Pageview;
 use super::product::Product;
@@ -24,6 +25,8 @@ use crate::error::{Code, Problem};
     desc = "Names it among all that there is: `node` finds it again."
 ))]
 pub(in crate::graphql) enum Node {
+    /// An entry of the audit log.
+    AuditEntry(AuditEntry),
     /// An event.
     Event(Event),
     /// A pageview.
@@ -45,6 +48,7 @@ pub(in crate::graphql) enum Node {
 /// What an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum Kind {
+    AuditEntry,
     Event,
     Pageview,
     Product,
@@ -56,7 +60,8 @@ pub(in crate::graphql) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
+        Self::AuditEntry,
         Self::Event,
         Self::Pageview,
         Self::Product,
@@ -70,6 +75,7 @@ impl Kind {
     /// The name of its type.
     const fn name(self) -> &'static str {
         match self {
+            Self::AuditEntry => "AuditEntry",
             Self::Event => "Event",
             Self::Pageview => "Pageview",
             Self::Product => "Product",

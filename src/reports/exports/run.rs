@@ -149,7 +149,7 @@ impl Reports {
             file.write(&[], rows).await?;
         } else if let Exported::UserData(asked) = &question.what {
             let word = asked.word.as_deref();
-            let person = person(&self.db, tenant, asked.user_id, word).await?;
+            let person = person(&self.db, view.tenant(), asked.user_id, word).await?;
             user_data::begin(&*snapshot, &person).await?;
             while let Some(lines) = user_data::next(&*snapshot, &person).await? {
                 for line in lines {

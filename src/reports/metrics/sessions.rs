@@ -224,7 +224,9 @@ impl Asking<'_> {
         let snapshot = self.moment.snapshot;
         let spans = &open.hours.spans;
         let mut sessions = Visits::default();
-        for (place, bytes) in cells(&**snapshot, question.view.tenant(), visits::CODE, spans).await? {
+        for (place, bytes) in
+            cells(&**snapshot, question.view.tenant(), visits::CODE, spans).await?
+        {
             let begin = spans[place].range.from;
             sessions
                 .read(&bytes, begin, |number| aliases.who(number))

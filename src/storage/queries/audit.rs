@@ -19,6 +19,19 @@ pub fn entries(tenant: TenantId) -> Select<audit::Entity> {
     audit::Entity::find().filter(Column::TenantId.eq(tenant.0))
 }
 
+/// The entry of a tenant at this place of the log.
+///
+/// # Errors
+/// When the database cannot be reached or takes too long.
+pub async fn entry(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    number: i64,
+) -> Result<Option<audit::Model>, StorageError> {
+    let entry = entries(tenant).filter(Column::EntryId.eq(number));
+    Ok(entry.one(db).await?)
+}
+
 /// What a look at the whole log comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -62,6 +62,7 @@ pub async fn provenance(
             late_events: 0,
             excluded_bots: 0,
             quarantined: 0,
+            kept_from: None,
         });
     }
     let owned = |types: &[&str]| types.iter().map(ToString::to_string).collect::<Vec<_>>();

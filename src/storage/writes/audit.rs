@@ -6,7 +6,10 @@
 //! later hashes anew, and the last of them, once noted elsewhere, tells.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, Set, Statement};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Set,
+    Statement, TransactionTrait,
+};
 use sha2::{Digest, Sha256};
 
 use crate::domain::audit::{Action, Actor};
@@ -83,6 +86,17 @@ pub async fn append(
         [number.into(), hash.into()],
     );
     transaction.execute_raw(moved).await?;
+    Ok(number)
+}
+
+/// Appends an entry of what is done elsewhere, or behind us; before that is begun.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn note(db: &DatabaseConnection, entry: Entry<'_>) -> Result<i64, StorageError> {
+    let transaction = db.begin().await?;
+    let number = append(&transaction, entry).await?;
+    transaction.commit().await?;
     Ok(number)
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::operations::{Foreign, change_all, read_all};
 use super::tenant;
+use crate::metrics::random::summed_up;
 use crate::support::{KEY, TestApp, answer};
 
 /// Stands in every text of whom nobody else may see.
@@ -196,6 +197,7 @@ async fn nothing_of_a_tenant_appears_at_another_whatever_is_asked_or_done() {
     send(&app, &other, &random_events(OWN, 60, 2)).await;
     let foreign = ids(&app, KEY, HIDDEN, batch).await;
 
+    summed_up(&app).await;
     let before = read_all(&app, &other, &foreign).await;
     assert_clean(&before);
     // Much more happens at the one, of every kind.
@@ -218,7 +220,9 @@ async fn nothing_of_a_tenant_appears_at_another_whatever_is_asked_or_done() {
     assert_clean(&after);
     assert_same(&before, &after);
 
-    // And nothing that the other does changes anything here.
+    // And nothing that the other does changes anything here. What is read from where changes once
+    // what is over is summed up.
+    summed_up(&app).await;
     let here = read_all(&app, KEY, &foreign).await;
     assert!(
         here.iter()

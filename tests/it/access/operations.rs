@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs::read_to_string;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -197,6 +199,22 @@ pub(super) fn queries(of: &Foreign) -> Vec<(&'static str, String)> {
         ("apiKeys", "{ apiKeys { name apiKeyId } }".to_owned()),
         ("tenants", "{ tenants { name } }".to_owned()),
         ("auditLog", list("auditLog", "action subject details")),
+        (
+            "node",
+            format!(
+                "{{ node(id: \"{}\") {{ id }} }}",
+                URL_SAFE_NO_PAD.encode(format!("Purchase:{}", of.purchase))
+            ),
+        ),
+        (
+            "erasure",
+            format!("{{ erasure(id: \"{}\") {{ state }} }}", of.event),
+        ),
+        ("erasures", "{ erasures { id state } }".to_owned()),
+        (
+            "privacyPolicy",
+            "{ privacyPolicy { ipAddresses keptFrom } }".to_owned(),
+        ),
     ]
 }
 
@@ -213,6 +231,9 @@ pub(super) fn mutations(of: &Foreign) -> Vec<(&'static str, String)> {
         ("discardQuarantined", "mutation { discardQuarantined(filter: {}) { discarded } }".to_owned()),
         ("createExport", "mutation { createExport(input: {what: PURCHASES}) { state } }".to_owned()),
         ("deleteExport", format!("mutation {{ deleteExport(id: \"{}\") }}", of.export)),
+        ("exportUserData", format!("mutation {{ exportUserData(id: \"{}\") {{ state }} }}", of.user)),
+        ("eraseUser", format!("mutation {{ eraseUser(id: \"{}\", mode: DELETE) {{ state counts {{ kind before }} }} }}", of.user)),
+        ("putPrivacyPolicy", "mutation { putPrivacyPolicy(policy: {}) { eventsDays } }".to_owned()),
         ("createTenant", "mutation { createTenant(input: {name: \"mine\"}) { secret } }".to_owned()),
         ("createApiKey", "mutation { createApiKey(input: {name: \"mine\", scopes: [READ], tenant: \"default\"}) { secret } }".to_owned()),
         ("rotateApiKey", format!("mutation {{ rotateApiKey(id: \"{}\") {{ secret }} }}", of.event)),

@@ -183,7 +183,7 @@ async fn a_key_that_is_revoked_ends_its_events_and_so_does_a_server_that_stops()
     let found = listed.iter().find(|key| key.label == "partner").unwrap();
     assert!(keys::revoke(&db, found.api_key_id, now).await.unwrap());
     let (_, told) = partner.next().await.unwrap();
-    assert_eq!(told["errors"][0]["extensions"]["code"], "unknown_key");
+    assert_eq!(told["errors"][0]["extensions"]["code"], "revoked_key");
     assert_eq!(partner.next().await.unwrap().0, "complete");
     assert_eq!(partner.next().await, None);
 

@@ -96,7 +96,9 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
         breach(&[subscribe("1", WATCH)]).await,
         ends(4401, "Unauthorized")
     );
-    assert_eq!(breach(&[init("nobody")]).await, ends(4403, "Forbidden"));
+    let unknown =
+        "The API key is not known. Check it, or make a new one with `tidewater keys create`.";
+    assert_eq!(breach(&[init("nobody")]).await, ends(4403, unknown));
     assert_eq!(
         breach(&[init(KEY), init(KEY)]).await,
         ends(4429, "Too many initialisation requests")

@@ -67,9 +67,15 @@ async fn an_answer_tells_what_was_expected_to_be_read_for_it() {
         assert_near(&cost["rowsEstimated"], days * A_DAY);
         let mut rest = cost.clone();
         rest["rowsEstimated"] = Value::Null;
+        assert!(
+            rest["requested"]
+                .take()
+                .as_u64()
+                .is_some_and(|points| points > 101)
+        );
         assert_eq!(
             rest,
-            json!({"complexity": 101, "maxComplexity": 10_000, "rowsEstimated": null, "maxRows": EVERYTHING})
+            json!({"requested": null, "complexity": 101, "maxComplexity": 10_000, "rowsEstimated": null, "maxRows": EVERYTHING})
         );
         // A kept answer tells the same, and so does a whole response.
         for _ in 0..2 {
@@ -114,7 +120,7 @@ async fn a_request_costs_what_all_of_it_costs_and_so_over_a_socket() {
     let cost = &message["payload"]["extensions"]["cost"];
     assert_eq!(
         cost,
-        &json!({"complexity": 0, "maxComplexity": 10_000, "rowsEstimated": 0, "maxRows": EVERYTHING})
+        &json!({"requested": 1, "complexity": 0, "maxComplexity": 10_000, "rowsEstimated": 0, "maxRows": EVERYTHING})
     );
     // Who asks for too much is told how much it was.
     let fields = "nodes { purchases(first: 100) { nodes { purchaseId } } }";

@@ -156,7 +156,7 @@ async fn what_still_breaks_a_rule_or_meets_another_stays_with_its_first_reason()
         .await,
         json!([{
             "state": "held", "event_id": events[1]["eventId"], "code": "schema_violation",
-            "message": "-2 is less than the minimum of 0",
+            "message": "the value is less than the minimum of 0",
         }])
     );
     assert_consistent(&app.db).await;

@@ -11,11 +11,20 @@ use crate::support::{Order, TestApp, pageview};
 
 /// A key of this tenant, who is made if there is none of the name.
 pub async fn key(app: &TestApp, tenant: &str, scope: Scope) -> String {
+    key_with(app, tenant, &[scope]).await
+}
+
+/// One that may read, and export.
+pub async fn reader(app: &TestApp, tenant: &str) -> String {
+    key_with(app, tenant, &[Scope::Read, Scope::Export]).await
+}
+
+async fn key_with(app: &TestApp, tenant: &str, scopes: &[Scope]) -> String {
     let db = Db::open(&app.db.url(), |_| {}).await.unwrap();
     let tenant = keys::ensure_tenant(&db, tenant).await.unwrap();
     let now = Clock::System.now();
     let tenant = TenantId(tenant.tenant_id);
-    let key = keys::create(&db, tenant, "test", &[scope], now)
+    let key = keys::create(&db, tenant, "test", scopes, now)
         .await
         .unwrap();
     db.close().await;

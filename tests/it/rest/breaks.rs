@@ -2,14 +2,14 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tidewater::access::{Scope, keys};
+use tidewater::access::keys;
 use tidewater::clock::Clock;
 use tidewater::domain::tenant::TenantId;
 use tidewater::storage::Db;
 
 use super::exports::{fill_events, fill_large, lines, plain, table};
 use super::{get, json_of};
-use crate::records::tenants::key;
+use crate::records::tenants::reader;
 use crate::support::TestApp;
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn an_export_that_breaks_off_says_so() {
     fill_large(&app).await;
     let db = Db::open(&app.db.url(), |_| {}).await.unwrap();
     for format in ["ndjson", "csv"] {
-        let reader = key(&app, "default", Scope::Read).await;
+        let reader = reader(&app, "default").await;
         let path = format!("/v1/events?format={format}");
         let request = app.anonymous(Method::GET, &path).bearer_auth(&reader);
         let request = request.header("accept-encoding", "identity");
@@ -112,7 +112,7 @@ async fn a_tenant_has_four_exports_at_a_time_and_pages_besides() {
     assert_eq!(fifth.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(fifth.headers()["retry-after"], "1");
     json_of(&app, "/v1/events").await;
-    let other = key(&app, "another shop", Scope::Read).await;
+    let other = reader(&app, "another shop").await;
     let request = app.anonymous(Method::GET, "/v1/events?format=csv");
     let request = request.bearer_auth(&other);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{MARCH, fill, get, json_of};
-use crate::records::tenants::key;
+use crate::records::tenants::{key, reader};
 use crate::support::{TestApp, answer};
 
 const ADDRESSES: [&str; 12] = [
@@ -178,7 +178,7 @@ async fn reading_needs_a_key_with_the_scope() {
     use tidewater::access::Scope;
     let app = TestApp::start().await;
     let ingest = key(&app, "default", Scope::Ingest).await;
-    let read = key(&app, "default", Scope::Read).await;
+    let read = reader(&app, "default").await;
     for path in ADDRESSES {
         for suffix in ["", "format=csv", "format=ndjson"] {
             let mark = if path.contains('?') { '&' } else { '?' };
@@ -212,10 +212,9 @@ async fn reading_needs_a_key_with_the_scope() {
 
 #[tokio::test]
 async fn a_tenant_sees_nothing_of_another() {
-    use tidewater::access::Scope;
     let app = TestApp::start().await;
     fill(&app).await;
-    let other = key(&app, "another shop", Scope::Read).await;
+    let other = reader(&app, "another shop").await;
     let own = json_of(&app, "/v1/purchases?limit=1").await;
     let cursor = own["nextCursor"].as_str().unwrap();
     let user = own["data"][0]["userId"].as_str().unwrap();

@@ -245,7 +245,7 @@ pub async fn statistics(db: &Db, erasure: &Erasure) -> Result<(), StorageError> 
             .await?;
     let mut tables: Vec<String> = ["\"user\"", "user_agent", "user_alias", "user_link"]
         .into_iter()
-        .chain(["user_number", "quarantine", "export"])
+        .chain(["user_number", "summary", "quarantine", "export"])
         .map(str::to_owned)
         .collect();
     for month in months {
