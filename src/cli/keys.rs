@@ -66,7 +66,7 @@ struct Create {
     /// When it opens nothing more: RFC 3339.
     #[arg(long, value_name = "TIME")]
     expires_at: Option<DateTime<Utc>>,
-    /// A page it may be used from, as https://shop.example; give several for several.
+    /// A page it may be used from, as `https://shop.example`; give several for several.
     #[arg(long = "origin")]
     origins: Vec<String>,
     /// An address or a network it may be used from; give several for several.

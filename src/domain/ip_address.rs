@@ -55,7 +55,7 @@ impl IpAddresses {
     }
 
     /// What is kept of a text that is an address, or several; nothing if it is none.
-    fn of(self, text: &str) -> Option<String> {
+    fn of(text: &str) -> Option<String> {
         let parts: Option<Vec<IpAddr>> = text.split(',').map(|one| parse(one.trim())).collect();
         let kept = parts?.into_iter().map(|ip| match ip {
             IpAddr::V4(ip) => v4_network(ip).to_string(),
@@ -182,7 +182,7 @@ impl Scan<'_> {
         let text = is_address
             .then(|| serde_json::from_str::<String>(raw).ok())
             .flatten();
-        let kept = text.and_then(|text| self.keep.of(&text).map(|kept| (text, kept)));
+        let kept = text.and_then(|text| IpAddresses::of(&text).map(|kept| (text, kept)));
         match kept {
             Some((text, kept)) if self.keep == IpAddresses::Truncated => {
                 self.changed |= text != kept;

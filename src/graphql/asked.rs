@@ -42,7 +42,7 @@ pub struct Address {
 /// What a body holds.
 pub enum Asked {
     /// One request.
-    One(Request),
+    One(Box<Request>),
     /// A batch of them.
     Batch(Vec<Request>),
 }
@@ -56,7 +56,7 @@ impl Asked {
         check_values(body)?;
         let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
         if first != Some(&b'[') {
-            return Ok(Self::One(request(from_json(body)?)?));
+            return Ok(Self::One(Box::new(request(from_json(body)?)?)));
         }
         if batch == 0 {
             let detail = "This server takes no batches: send one request at a time.";

@@ -1,5 +1,5 @@
 //! `POST /graphql`, and `GET /graphql` for queries; a `GET` that wants to be a WebSocket becomes one,
-//! and who asks for `text/event-stream` is sent [events](super::events).
+//! and who asks for `text/event-stream` is sent [`super::events`].
 //!
 //! Answers keep to the draft of GraphQL over HTTP. In `application/graphql-response+json` the status
 //! tells what happened; in `application/json` whatever could be read as a request answers 200.
@@ -54,9 +54,9 @@ pub(super) async fn answer(
     match asked {
         Asked::One(request) if kind == Kind::EventStream => {
             let shown = shown(whence, &headers);
-            events::answer(&state, shown, identity, request, Way::Talk).await
+            events::answer(&state, shown, identity, *request, Way::Talk).await
         }
-        Asked::One(request) => match run(&state, identity, request, Way::Post).await {
+        Asked::One(request) => match run(&state, identity, *request, Way::Post).await {
             Ok(responded) => told(&state, &responded, kind),
             Err(problem) => refusal_of_run(&state, &problem, kind),
         },
@@ -157,11 +157,12 @@ fn told(state: &State, responded: &Responded, kind: Kind) -> Response<Body> {
             retry_after(&mut answer, code.retry_after());
             status(code)
         }
-        Outcome::Whole => StatusCode::OK,
         Outcome::Partial if tells => StatusCode::from_u16(PARTIAL).expect("it has three digits"),
         Outcome::Unparsed if tells => StatusCode::BAD_REQUEST,
         Outcome::Refused(code) if tells => status_of_refusal(state, code),
-        Outcome::Partial | Outcome::Unparsed | Outcome::Refused(_) => StatusCode::OK,
+        Outcome::Whole | Outcome::Partial | Outcome::Unparsed | Outcome::Refused(_) => {
+            StatusCode::OK
+        }
     };
     answer
 }

@@ -104,7 +104,7 @@ impl Shared {
                 }
                 Ok(Err(why)) => tracing::debug!(why, "each process limits by itself"),
                 Err(_) => {
-                    tracing::debug!("Redis does not let us in; each process limits by itself")
+                    tracing::debug!("Redis does not let us in; each process limits by itself");
                 }
             }
             tokio::time::sleep(LEFT_OUT).await;

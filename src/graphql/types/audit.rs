@@ -62,10 +62,7 @@ impl AuditEntry {
 
     /// SHA-256 over all that it says and the hash of the entry before, in hexadecimal digits.
     async fn hash(&self) -> String {
-        self.0
-            .hash
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let digits = |text: String, byte: &u8| text + &format!("{byte:02x}");
+        self.0.hash.iter().fold(String::new(), digits)
     }
 }

@@ -4,6 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tidewater::clock::Clock;
 use uuid::Uuid;
 
 use super::operations::{Foreign, change_all, read_all};
@@ -34,7 +35,7 @@ pub(super) fn random_events(words: Words, count: usize, seed: u64) -> Vec<Value>
     let event = |_| {
         let user = format!("{mark}-{}", random.random_range(0..9));
         let at = if random.random_bool(0.2) {
-            chrono::Utc::now()
+            Clock::System.now()
         } else {
             let second = random.random_range(0..86_400 * 2);
             "2026-03-01T00:00:00Z"

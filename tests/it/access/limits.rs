@@ -117,10 +117,10 @@ async fn a_noisy_key_takes_nothing_from_another() {
     let (_, noisy) = key(&app, input(100)).await;
     let (_, quiet) = key(&app, input(1_000)).await;
     let refused = Arc::new(AtomicU32::new(0));
-    let mut noise = JoinSet::new();
+    let mut crowd = JoinSet::new();
     for _ in 0..8 {
         let (app, noisy, refused) = (Arc::clone(&app), noisy.clone(), Arc::clone(&refused));
-        noise.spawn(async move {
+        crowd.spawn(async move {
             for _ in 0..100 {
                 let status = reading(&app, &noisy).send().await.unwrap().status();
                 refused.fetch_add(u32::from(status == TOO_MANY), Ordering::Relaxed);
@@ -133,7 +133,7 @@ async fn a_noisy_key_takes_nothing_from_another() {
             StatusCode::OK
         );
     }
-    noise.join_all().await;
+    crowd.join_all().await;
     assert!(refused.load(Ordering::Relaxed) > 700);
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Foreign {
 }
 
 /// The queries: the field, and each of several ways to ask it.
+#[allow(clippy::too_many_lines, reason = "a list")]
 pub(super) fn queries(of: &Foreign) -> Vec<(&'static str, String)> {
     let purchase = "purchaseId productId quantity amount region category userId \
                     event { eventId } user { email } product { title }";

@@ -265,7 +265,7 @@ async fn judge(app: &TestApp, ask: Ask, must: Must) -> Option<String> {
         Must::Be(wanted) => status == wanted,
         Must::BeOf(wanted, media) => status == wanted && kind.contains(media),
         Must::Succeed => status == 200 && body.get("errors").is_none(),
-        Must::LieIn(least, most) => (least..=most).contains(&status),
+        Must::LieIn(first, last) => (first..=last).contains(&status),
         Must::HaveNoData => body.is_object() && body.get("data").is_none(),
     };
     (!good).then(|| format!("{status} {kind} {text}"))

@@ -48,7 +48,7 @@ async fn graphql_ws_is_served() {
 
 /// A Chromium of this machine.
 fn chromium() -> Option<String> {
-    let named = std::env::var("CHROMIUM").ok();
+    let set = std::env::var("CHROMIUM").ok();
     let paths = std::env::var("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let at = |folder: &str| {
@@ -57,7 +57,7 @@ fn chromium() -> Option<String> {
             .into_iter()
             .find(|path| std::path::Path::new(path).exists())
     };
-    named.or_else(|| paths.split(':').find_map(at))
+    set.or_else(|| paths.split(':').find_map(at))
 }
 
 #[tokio::test]

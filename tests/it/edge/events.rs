@@ -41,7 +41,8 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = event.to_owned();
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
                 if event.starts_with(':') {
                     continue;
                 }
@@ -55,8 +56,7 @@ impl Events {
             }
             // A server that stops may break off.
             let more = self.answer.chunk().await.ok().flatten()?;
-            self.text
-                .push_str(&String::from_utf8(more.to_vec()).unwrap());
+            self.text.push_str(std::str::from_utf8(&more).unwrap());
         }
     }
 }

@@ -107,9 +107,10 @@ const KINDS: [(&str, Make); 22] = [
         format!("{{ a(b: {}) }}", "9".repeat((128 + n) * 1024))
     }),
     ("many operations", |n| {
-        (0..1_300 + n)
+        let all: Vec<String> = (0..1_300 + n)
             .map(|at| format!("query Q{at} {{ a }} "))
-            .collect()
+            .collect();
+        all.concat()
     }),
     ("many variables", |n| {
         let all: Vec<String> = (0..1_300 + n)

@@ -162,12 +162,10 @@ async fn another_protocol_or_none_is_not_acceptable() {
                 .headers_mut()
                 .insert("sec-websocket-protocol", protocols.parse().unwrap());
         }
-        let (stream, _) = match connect_async(request).await {
-            Ok(connected) => connected,
-            // RFC 6455 lets a client give up here; others hear 4406.
-            Err(_) => continue,
+        // RFC 6455 lets a client give up here; others hear 4406.
+        let Ok((mut socket, _)) = connect_async(request).await else {
+            continue;
         };
-        let mut socket = stream;
         assert_eq!(
             hear(&mut socket).await.unwrap_err().0,
             4406,

@@ -64,7 +64,7 @@ async fn shown(port: u16, name: &str) -> String {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting)
+    tokio::time::timeout(Duration::from_mins(1), waiting)
         .await
         .unwrap()
 }

@@ -125,7 +125,7 @@ async fn erased_everywhere(mode: &str) -> (Redis, TestApp, Value, Value) {
         if !keys_with_person(&redis).await.is_empty() {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     assert!(!keys_with_person(&redis).await.is_empty());
 
@@ -184,7 +184,7 @@ async fn who_is_deleted_is_nowhere_and_in_no_sum_and_does_not_come_back() {
     );
 
     // Who comes back is somebody new.
-    let now = chrono::Utc::now().to_rfc3339();
+    let now = tidewater::clock::Clock::System.now().to_rfc3339();
     app.accept(&[json!({"type": "search", "timestamp": now, "userId": USER})])
         .await;
     until(&app, "SELECT count(*) FROM event", 13).await;

@@ -13,7 +13,7 @@ use crate::support::{TestApp, TestDb, program};
 fn busy() -> Vec<Value> {
     let one = |n: u32| {
         json!({"eventId": Uuid::new_v4(), "type": "purchase", "currency": "USD",
-               "userId": if n % 2 == 0 { "busy-person" } else { "somebody" },
+               "userId": if n.is_multiple_of(2) { "busy-person" } else { "somebody" },
                "timestamp": format!("2026-03-{:02}T{:02}:00:00Z", 1 + n / 40, (n % 40) / 2),
                "lines": [{"productId": "mug", "quantity": 1, "amount": "1.00"}]})
     };
@@ -114,7 +114,7 @@ async fn somebody_who_goes_on_meanwhile_is_erased_up_to_a_moment() {
     let erasing = super::erase(&app, "busy-person", "DELETE", None);
     let going_on = async {
         for _ in 0..40 {
-            let now = chrono::Utc::now().to_rfc3339();
+            let now = tidewater::clock::Clock::System.now().to_rfc3339();
             app.accept(&[json!({"type": "search", "timestamp": now, "userId": "busy-person"})])
                 .await;
         }

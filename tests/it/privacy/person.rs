@@ -158,7 +158,9 @@ fn forms() -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
     for word in words() {
         let lower = word.to_lowercase();
-        let hex: String = lower.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = lower
+            .bytes()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         forms.push(hex.into_bytes());
         if let Ok(id) = Uuid::parse_str(&word) {
             forms.push(id.simple().to_string().into_bytes());
