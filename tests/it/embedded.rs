@@ -285,7 +285,10 @@ async fn a_second_server_says_who_has_the_directory_and_commands_work_beside_the
         let again = dir.run(&["keys", "revoke", id]).await;
         assert_eq!(again.status.code(), Some(1));
         let errors = String::from_utf8(again.stderr).unwrap();
-        assert_eq!(errors, format!("tidewater: there is no active key {id}\n"));
+        assert_eq!(
+            errors,
+            "tidewater: There is no such API key, or it was revoked.\n"
+        );
     }
     assert!(process.terminate().await);
 }
