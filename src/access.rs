@@ -183,12 +183,6 @@ impl Access {
         self.0.clock.now()
     }
 
-    /// Whether a time at which something expires is over.
-    #[must_use]
-    pub fn has_expired(&self, end: Option<DateTime<Utc>>) -> bool {
-        end.is_some_and(|end| end <= self.now())
-    }
-
     /// Tells when a key changed, whichever: then it is worth asking again who somebody is.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<i64> {

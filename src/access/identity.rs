@@ -165,12 +165,6 @@ impl Identity {
         self.changed
     }
 
-    /// When it opens nothing more, if ever.
-    #[must_use]
-    pub const fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.expires_at
-    }
-
     /// Whose data it opens: to count and to keep things apart by. What is read goes by
     /// [`Self::view`].
     #[must_use]

@@ -179,6 +179,17 @@ pub fn bounds_of(
     Ok(bounds)
 }
 
+/// The shorter spans that a longer one consists of; none if these are too many.
+#[must_use]
+pub fn tiles(range: TimeRange, granularity: Granularity, zone: Tz) -> Vec<TimeRange> {
+    let tile = |edges: &[DateTime<Utc>]| TimeRange {
+        from: edges[0],
+        to: edges[1],
+    };
+    let bounds = bounds(range, granularity, zone).unwrap_or_default();
+    bounds.windows(2).map(tile).collect()
+}
+
 fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::clock::Clock;
-use crate::domain::calendar::{self, Granularity, Hour, TimeRange, day_of};
+use crate::domain::calendar::{self, Granularity, Hour, TimeRange, day_of, tiles};
 use crate::domain::summary::Span;
 use crate::domain::tenant::TenantId;
 use crate::storage::writes::summaries::{
@@ -253,14 +253,4 @@ fn month_of(at: DateTime<Utc>, zone: Tz) -> TimeRange {
     // No month has more days, and the next one has more than these.
     let to = begin(from + TimeDelta::days(40));
     TimeRange { from, to }
-}
-
-/// The shorter spans that a longer one consists of.
-fn tiles(range: TimeRange, granularity: Granularity, zone: Tz) -> Vec<TimeRange> {
-    let bounds = calendar::bounds(range, granularity, zone).unwrap_or_default();
-    let tile = |edges: &[DateTime<Utc>]| TimeRange {
-        from: edges[0],
-        to: edges[1],
-    };
-    bounds.windows(2).map(tile).collect()
 }

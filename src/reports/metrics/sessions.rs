@@ -13,7 +13,7 @@ use super::covers::Covered;
 use super::summed::Sums;
 use super::who::Aliases;
 use super::{Asking, Failure, Groups};
-use crate::domain::calendar::{Granularity, TimeRange, bounds as bounds_of, day_of, whole_days};
+use crate::domain::calendar::{Granularity, TimeRange, day_of, tiles, whole_days};
 use crate::domain::measure::Dimension;
 use crate::domain::summary::visits::{self, SessionId, Visits, Who};
 use crate::domain::summary::{self, Part, Span};
@@ -104,12 +104,7 @@ impl Asking<'_> {
 
     /// The hours that a day consists of.
     fn hours_of(&self, day: TimeRange) -> Vec<TimeRange> {
-        let hours = bounds_of(day, Granularity::Hour, self.question.tenant_zone);
-        let hour = |edges: &[DateTime<Utc>]| TimeRange {
-            from: edges[0],
-            to: edges[1],
-        };
-        hours.unwrap_or_default().windows(2).map(hour).collect()
+        tiles(day, Granularity::Hour, self.question.tenant_zone)
     }
 
     /// Leaves out the days on which someone did something who turned out to be somebody else since,
