@@ -165,7 +165,7 @@ impl App {
             limits.clone(),
             &rules,
         );
-        let state = http::State {
+        let state = http::State::new(http::Shared {
             schema,
             loaders: Loaders(reports.clone()),
             rules,
@@ -183,7 +183,7 @@ impl App {
             bodies: Bodies::default(),
             exports: Exports::default(),
             metrics: metrics.clone(),
-        };
+        });
         Ok(Self {
             role,
             config,

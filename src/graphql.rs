@@ -34,7 +34,7 @@ pub use asked::{Address, Asked, read_address, read_message};
 pub use async_graphql::Request;
 pub use loaders::Loaders;
 pub use persisted::{Manifest, ManifestError};
-pub use respond::{Answering, Outcome, Responded, Told, Way, respond, watch};
+pub use respond::{Answering, Outcome, Responded, Told, Way, kept, key, respond, watch};
 pub use rules::Rules;
 
 /// The schema with its resolvers.

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, Version, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -40,7 +41,6 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
-use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
 use crate::access::limits::Limits;
@@ -62,10 +62,12 @@ pub use serve::serve;
 pub use socket::Sockets;
 pub use tls::{Tls, TlsError};
 
-/// What the handlers need.
-#[derive(Clone)]
+/// What the handlers need, at no cost to each request.
+pub type State = Arc<Shared>;
+
+/// What is behind a [`State`].
 #[allow(missing_debug_implementations, reason = "a schema has nothing to show")]
-pub struct State {
+pub struct Shared {
     /// Answers GraphQL.
     pub schema: Schema,
     /// Makes each request's loaders.
@@ -102,7 +104,7 @@ pub struct State {
     pub metrics: Metrics,
 }
 
-impl State {
+impl Shared {
     /// Who answers requests.
     fn answering(&self) -> Answering<'_> {
         Answering {
@@ -122,30 +124,33 @@ pub fn router(state: State) -> Router {
         // `*` would not stand for Authorization.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED);
-    let meet = axum::middleware::from_fn_with_state(state.clone(), client::meet);
-    let prepared =
-        axum::middleware::from_fn_with_state(state.clone(), middleware::require_prepared);
     // Another encoding than gzip is refused where the body is read, as a problem.
     let unpacked = RequestDecompressionLayer::new().pass_through_unaccepted(true);
+    let ready = from_fn_with_state(Arc::clone(&state), middleware::require_prepared);
+    let in_time = from_fn_with_state(Arc::clone(&state), middleware::require_prepared_in_time);
     // An upload takes as long as it takes.
     let uploads = Router::new()
         .route("/v1/events", post(stream::take))
-        .layer(prepared.clone())
-        .layer(unpacked.clone());
+        .layer((ready, unpacked.clone()));
     let home = if state.graphiql {
         "/graphiql"
     } else {
         "/reference"
     };
-    let measured = axum::middleware::from_fn_with_state(state.clone(), middleware::measure);
+    // Together: each layer of a router's own costs every request some allocations.
+    let around = (
+        from_fn_with_state(Arc::clone(&state), middleware::surround),
+        CatchPanicLayer::custom(problem::of_panic),
+        cors,
+        CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)),
+        from_fn_with_state(Arc::clone(&state), client::meet),
+    );
     Router::new()
         .route("/graphql", post(graphql::answer).get(graphql::get))
         .merge(senders())
         .merge(rest::router())
         .route("/v1/receipts/{batch_id}", get(receipts::receipt))
-        .layer(prepared)
-        .layer(axum::middleware::from_fn(middleware::time_out))
-        .layer(unpacked)
+        .layer((in_time, unpacked))
         .merge(uploads)
         .merge(explorer(state.graphiql))
         .route("/openapi.json", get(openapi::answer))
@@ -154,36 +159,11 @@ pub fn router(state: State) -> Router {
         .route("/", get(move || async move { Redirect::temporary(home) }))
         .fallback(|| async { Problem::new(Code::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed) })
-        .layer(meet)
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_pack)))
-        .layer(axum::middleware::map_response(etag::weaken_packed))
-        .layer(axum::middleware::from_fn(middleware::bound))
-        .layer(cors)
-        .layer(CatchPanicLayer::custom(problem::of_panic))
-        .layer(axum::middleware::map_response(middleware::harden))
-        .layer(measured)
-        // What fails says why itself.
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_failure(()),
-        )
-        .layer(axum::middleware::from_fn(middleware::identify))
+        .layer(around)
         // Probes are not clients: they are neither counted nor logged.
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .with_state(state)
-}
-
-/// What the log says of a request: not its address, which may hold what is nobody's business.
-fn span(request: &axum::http::Request<axum::body::Body>) -> tracing::Span {
-    let id = request.headers().get(middleware::REQUEST_ID);
-    tracing::debug_span!(
-        "request",
-        method = %request.method(),
-        path = request.uri().path(),
-        id = id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
-    )
 }
 
 /// The explorer, if it is to be there.

@@ -15,6 +15,7 @@
 mod baseline;
 mod bodies;
 mod curve;
+mod edge;
 mod export;
 mod ingest;
 mod kept;
@@ -31,7 +32,7 @@ mod visible;
 use std::time::Duration;
 
 /// Each mode, whether it is measured without being named, and what it measures.
-const MODES: [(&str, bool, &str); 10] = [
+const MODES: [(&str, bool, &str); 11] = [
     (
         "ingest",
         true,
@@ -65,9 +66,14 @@ const MODES: [(&str, bool, &str); 10] = [
     ),
     ("questions", true, "how long questions take"),
     (
+        "edge",
+        true,
+        "what keys and limits cost a request, and hostile documents",
+    ),
+    (
         "metrics",
         false,
-        "how long questions about 30 days take; --millions of events (20)",
+        "how long questions about 30 days take; --millions of events (20), or what is in --database",
     ),
     (
         "curve",
@@ -83,7 +89,7 @@ async fn main() {
         return;
     }
     let mut named = Vec::new();
-    let (mut minutes, mut millions) = (60, 20);
+    let (mut minutes, mut millions, mut database) = (60, 20, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -97,6 +103,7 @@ async fn main() {
                 let number = arguments.next().and_then(|number| number.parse().ok());
                 millions = number.expect("--millions takes a whole number");
             }
+            "--database" => database = Some(arguments.next().expect("--database takes a URL")),
             name if MODES.iter().any(|(mode, ..)| *mode == name) => named.push(argument),
             other => {
                 for (mode, _, what) in MODES {
@@ -121,7 +128,8 @@ async fn main() {
             "memory" => memory::run().await,
             "stream" => stream::run().await,
             "questions" => questions::run().await,
-            "metrics" => metrics::run(millions * 1_000_000).await,
+            "edge" => edge::run().await,
+            "metrics" => metrics::run(millions * 1_000_000, database.clone()).await,
             _ => curve::run(Duration::from_secs(60 * minutes)).await,
         }
     }

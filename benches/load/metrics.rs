@@ -37,15 +37,20 @@ pub struct Asked {
     sql: String,
 }
 
-/// Loads so many events, and asks.
-pub async fn run(events: u64) {
+/// Loads so many events, and asks; or asks what is in a database already.
+pub async fn run(events: u64, database: Option<String>) {
     let variables = [
         ("TIDEWATER_INGEST", "direct"),
         ("TIDEWATER_CACHE_BYTES", "0"),
     ];
-    let server = Server::start_as("all", &variables).await;
-    fill(&server, events).await;
-    println!("{events} events over 30 days, nothing cached\n");
+    let server = if let Some(database) = database {
+        Server::start_on(database, "all", &variables).await
+    } else {
+        let server = Server::start_as("all", &variables).await;
+        fill(&server, events).await;
+        println!("{events} events over 30 days, nothing cached\n");
+        server
+    };
     let asked: Vec<Asked> = serde_json::from_str(QUESTIONS).expect("questions");
     ask_all(&server, &asked).await;
     crate::kept::run(&server, &asked).await;

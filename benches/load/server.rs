@@ -17,7 +17,8 @@ const DATABASE: &str = "tidewater_load";
 pub struct Server {
     pub url: String,
     pub database_url: String,
-    admin_url: String,
+    /// By what its database is dropped in the end, if it was made for it.
+    admin_url: Option<String>,
     cdnow: String,
     child: Child,
 }
@@ -28,25 +29,20 @@ impl Server {
         Self::start_as("all", &[("TIDEWATER_INGEST", "direct")]).await
     }
 
-    /// Starts it in a role, with these variables.
+    /// Starts it in a role, with these variables, on an empty database.
     pub async fn start_as(role: &str, variables: &[(&str, &str)]) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".services/env");
-        let file = std::fs::read_to_string(file).unwrap_or_default();
-        let written: HashMap<&str, &str> = file
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .collect();
-        let find = |name: &str| {
-            let set = std::env::var(name).ok();
-            set.or_else(|| written.get(name).map(ToString::to_string))
-                .unwrap_or_else(|| panic!("{name} is not set: run `make services` first"))
-        };
-        let admin_url = find("TIDEWATER_TEST_DATABASE_URL");
+        let admin_url = found("TIDEWATER_TEST_DATABASE_URL");
         recreate(&admin_url).await;
-        let database_url = format!(
-            "{}/{DATABASE}",
-            admin_url.rsplit_once('/').expect("a URL with a database").0
-        );
+        let server = admin_url.rsplit_once('/').expect("a URL with a database").0;
+        let started = Self::start_on(format!("{server}/{DATABASE}"), role, variables).await;
+        Self {
+            admin_url: Some(admin_url),
+            ..started
+        }
+    }
+
+    /// Starts it on a database that stays.
+    pub async fn start_on(database_url: String, role: &str, variables: &[(&str, &str)]) -> Self {
         let (api, metrics) = (free_port(), free_port());
         let child = program(&database_url)
             .envs(variables.iter().copied())
@@ -66,8 +62,8 @@ impl Server {
         Self {
             url,
             database_url,
-            admin_url,
-            cdnow: find("TIDEWATER_TEST_CDNOW_DIR"),
+            admin_url: None,
+            cdnow: found("TIDEWATER_TEST_CDNOW_DIR"),
             child,
         }
     }
@@ -130,10 +126,13 @@ impl Server {
         assert!(status.expect("the program starts").success());
     }
 
-    /// Ends it and drops its database.
+    /// Ends it and drops the database that was made for it.
     pub async fn stop(mut self) {
         self.child.kill().await.expect("the server was running");
-        let mut admin = PgConnection::connect(&self.admin_url)
+        let Some(admin_url) = &self.admin_url else {
+            return;
+        };
+        let mut admin = PgConnection::connect(admin_url)
             .await
             .expect("PostgreSQL answers");
         run(
@@ -142,6 +141,19 @@ impl Server {
         )
         .await;
     }
+}
+
+/// Where something of `make services` is.
+fn found(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".services/env");
+    let file = std::fs::read_to_string(file).unwrap_or_default();
+    let written: HashMap<&str, &str> = file
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    let set = std::env::var(name).ok();
+    set.or_else(|| written.get(name).map(ToString::to_string))
+        .unwrap_or_else(|| panic!("{name} is not set: run `make services` first"))
 }
 
 /// The program, with what it needs to write to a database.

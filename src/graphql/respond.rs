@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, once};
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::cost::standing_in;
 use super::document::{shape, text};
@@ -83,10 +84,48 @@ pub struct Answering<'a> {
     pub rules: &'a Rules,
 }
 
-/// Responds to a request of `identity`.
+/// The key of a response to `identity`, asked for with these words: an address, a body, or one of the
+/// requests in it.
 ///
 /// A response is kept under all that it may depend on but facts: who asks, with which scopes, zone
-/// and currency, and what. So that what was refused once is refused again.
+/// and currency, and what, to the letter: so one that is kept is found before its request is read.
+#[must_use]
+pub fn key(identity: &Identity, way: Way, words: &[u8]) -> Key {
+    let asked = (
+        identity.view(),
+        identity.scopes(),
+        (identity.currency, identity.timezone),
+        way,
+        xxh3_128(words),
+    );
+    Key::of(identity.tenant(), "response", &asked)
+}
+
+/// The response that is kept under a key, if there is one.
+///
+/// # Errors
+/// That the limit of points is used up.
+pub async fn kept(
+    answering: Answering<'_>,
+    identity: &Identity,
+    key: Key,
+    way: Way,
+) -> Result<Option<Responded>, Problem> {
+    let Some((body, served)) = answering.loaders.0.cache().response(key).await else {
+        return Ok(None);
+    };
+    let standing = match answering.schema.data::<Limits>() {
+        Some(limits) => limits.take(identity, Kind::Points, POINTS_OF_KEPT).await?,
+        None => None,
+    };
+    Ok(Some(Responded {
+        body: with_standing(&body, standing, way),
+        outcome: Outcome::Whole,
+        served: Some(served),
+    }))
+}
+
+/// Responds to a request of `identity`, and keeps that under the key, if it may be.
 ///
 /// # Errors
 /// What is not even taken: a document that is not known, what may not come this way, or that the limit
@@ -95,6 +134,7 @@ pub async fn respond(
     answering: Answering<'_>,
     identity: Arc<Identity>,
     mut request: Request,
+    key: Key,
     way: Way,
 ) -> Result<Responded, Problem> {
     let Answering {
@@ -102,28 +142,7 @@ pub async fn respond(
         loaders,
         rules,
     } = answering;
-    let cache = loaders.0.cache();
     persisted::find(rules, loaders, &identity, &mut request).await?;
-    let asked = (
-        identity.view(),
-        identity.scopes(),
-        (identity.currency, identity.timezone),
-        &request.query,
-        &request.operation_name,
-        &request.variables,
-    );
-    let key = Key::of(identity.tenant(), "response", &asked);
-    if let Some((body, served)) = cache.response(key).await {
-        let standing = match schema.data::<Limits>() {
-            Some(limits) => limits.take(&identity, Kind::Points, POINTS_OF_KEPT).await?,
-            None => None,
-        };
-        return Ok(Responded {
-            body: with_standing(&body, standing, way),
-            outcome: Outcome::Whole,
-            served: Some(served),
-        });
-    }
     if let Err(refused) = check(rules, &mut request, way)? {
         return Ok(refused);
     }
@@ -139,6 +158,7 @@ pub async fn respond(
         ..Responded::of(response)
     };
     if may_keep && responded.outcome == Outcome::Whole {
+        let cache = loaders.0.cache();
         cache.keep_response(key, &responded.body, &collected);
     }
     Ok(Responded {

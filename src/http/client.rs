@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::State;
+use super::middleware::is_too_long;
 use crate::access::limits::{Meter, Standing};
 use crate::access::looks_like_a_key;
 use crate::domain::network::Network;
@@ -52,6 +53,9 @@ pub(super) async fn meet(
 }
 
 async fn answer(state: &State, client: Option<IpAddr>, request: Request, next: Next) -> Response {
+    if is_too_long(request.uri()) {
+        return Problem::new(Code::UriTooLong).into_response();
+    }
     let asked = request.uri().query().unwrap_or_default();
     if has_key(asked) || looks_like_a_key(request.uri().path()) {
         return Problem::new(Code::KeyInUrl).into_response();

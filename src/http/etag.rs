@@ -14,6 +14,9 @@ pub(super) const PRIVATE: &str = "private, no-cache";
 /// Of what is the same for all.
 pub(super) const PUBLIC: &str = "public, no-cache";
 
+/// How many headers an answer has, about.
+const HEADERS: usize = 20;
+
 /// The entity tag of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tag(String);
@@ -61,6 +64,8 @@ pub(super) fn answer(
         ([(CONTENT_TYPE, kind)], body.into()).into_response()
     };
     let headers = answer.headers_mut();
+    // With all that every answer says.
+    headers.reserve(HEADERS);
     let tag = HeaderValue::from_str(&tag.0).expect("hexadecimal digits in quotes are a header");
     headers.insert(ETAG, tag);
     let caching = HeaderValue::from_str(caching).expect("a few plain words are a header");
@@ -70,10 +75,9 @@ pub(super) fn answer(
 }
 
 /// A packed body is another one: its tag only says that it means the same.
-pub(super) async fn weaken_packed(mut answer: Response<Body>) -> Response<Body> {
-    let headers = answer.headers_mut();
+pub(super) fn weaken_packed(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_ENCODING) {
-        return answer;
+        return;
     }
     let tag = headers.get(ETAG).and_then(|tag| tag.to_str().ok());
     let strong = tag.filter(|tag| !tag.starts_with("W/"));
@@ -81,7 +85,6 @@ pub(super) async fn weaken_packed(mut answer: Response<Body>) -> Response<Body> 
     if let Some(weak) = weak {
         headers.insert(ETAG, weak);
     }
-    answer
 }
 
 #[cfg(test)]

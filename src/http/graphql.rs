@@ -24,7 +24,9 @@ use super::{State, cached, events, socket};
 use crate::access::{Credentials, Identity};
 use crate::config::StatusCodes;
 use crate::error::{Code, Problem};
-use crate::graphql::{Address, Asked, Outcome, Request, Responded, Way, read_address, respond};
+use crate::graphql::{
+    Address, Asked, Outcome, Request, Responded, Way, kept, key as words_key, read_address, respond,
+};
 
 /// An answer that has some of its data, and errors: the status that the draft gives it.
 const PARTIAL: u16 = 294;
@@ -40,27 +42,44 @@ pub(super) async fn answer(
     let Some(kind) = accept::kind(&headers) else {
         return refusal(&state, &not_acceptable(), Kind::Json);
     };
-    let asked = async {
+    let ready = async {
         let Authenticated(identity) = identity?;
         require_json(&headers)?;
         let body = state.bodies.read(&headers, body).await?;
-        let asked = Asked::read(&body, state.rules.batch)?;
-        Ok((identity, asked, body.into_room()))
+        Ok((identity, body))
     };
-    let (identity, asked, _room) = match asked.await {
+    let (identity, body) = match ready.await {
         Ok(ready) => ready,
         Err(problem) => return refusal(&state, &problem, kind),
     };
+    let key = words_key(&identity, Way::Post, &body);
+    if kind != Kind::EventStream {
+        match kept(state.answering(), &identity, key, Way::Post).await {
+            Ok(Some(responded)) => return told(&state, &responded, kind),
+            Ok(None) => {}
+            Err(problem) => return refusal(&state, &problem, kind),
+        }
+    }
+    let asked = match Asked::read(&body, state.rules.batch) {
+        Ok(asked) => asked,
+        Err(problem) => return refusal(&state, &problem, kind),
+    };
+    let _room = body.into_room();
     match asked {
         Asked::One(request) if kind == Kind::EventStream => {
             let shown = shown(whence, &headers);
-            events::answer(&state, shown, identity, *request, Way::Talk).await
+            Box::pin(events::answer(&state, shown, identity, *request, Way::Talk)).await
         }
-        Asked::One(request) => match run(&state, identity, *request, Way::Post).await {
-            Ok(responded) => told(&state, &responded, kind),
-            Err(problem) => refusal_of_run(&state, &problem, kind),
-        },
-        Asked::Batch(requests) => batch(&state, &identity, requests).await,
+        Asked::One(request) => {
+            let answering = state.answering();
+            let responding = respond(answering, identity, *request, key, Way::Post);
+            // What is rare is not to make what is frequent larger.
+            match Box::pin(responding).await {
+                Ok(responded) => told(&state, &responded, kind),
+                Err(problem) => refusal_of_run(&state, &problem, kind),
+            }
+        }
+        Asked::Batch(requests) => Box::pin(batch(&state, &identity, requests)).await,
     }
 }
 
@@ -80,16 +99,19 @@ pub(super) async fn get(
     let Some(kind) = kind.filter(|_| !state.strict_get || accept::names_json(&headers)) else {
         return refusal(&state, &not_acceptable(), Kind::Json);
     };
-    let request = || Ok((identity?.0, request_of(&uri)?));
-    let (identity, request) = match request() {
-        Ok(ready) => ready,
+    let identity = match identity {
+        Ok(Authenticated(identity)) => identity,
         Err(problem) => return refusal(&state, &problem, kind),
     };
     if kind == Kind::EventStream {
+        let request = match request_of(&uri) {
+            Ok(request) => request,
+            Err(problem) => return refusal(&state, &problem, kind),
+        };
         let shown = shown(whence, &headers);
-        return events::answer(&state, shown, identity, request, Way::Watch).await;
+        return Box::pin(events::answer(&state, shown, identity, request, Way::Watch)).await;
     }
-    let responded = match run(&state, identity, request, Way::Get).await {
+    let responded = match run(&state, identity, &uri).await {
         Ok(responded) => responded,
         Err(problem) => {
             let mut answer = refusal_of_run(&state, &problem, kind);
@@ -117,20 +139,23 @@ fn shown(whence: Whence, headers: &HeaderMap) -> Result<Credentials, Problem> {
     Ok(whence.with(key(headers)?))
 }
 
-async fn run(
-    state: &State,
-    identity: Arc<Identity>,
-    request: Request,
-    way: Way,
-) -> Result<Responded, Problem> {
-    respond(state.answering(), identity, request, way).await
+/// Responds to the query of an address.
+async fn run(state: &State, identity: Arc<Identity>, uri: &Uri) -> Result<Responded, Problem> {
+    let words = uri.query().unwrap_or_default();
+    let key = words_key(&identity, Way::Get, words.as_bytes());
+    if let Some(responded) = kept(state.answering(), &identity, key, Way::Get).await? {
+        return Ok(responded);
+    }
+    let request = request_of(uri)?;
+    let answering = state.answering();
+    Box::pin(respond(answering, identity, request, key, Way::Get)).await
 }
 
 /// Answers the requests of a batch, one after the other.
 async fn batch(state: &State, identity: &Arc<Identity>, requests: Vec<Request>) -> Response<Body> {
     let mut bodies = Vec::with_capacity(requests.len());
     for request in requests {
-        let responded = run(state, Arc::clone(identity), request, Way::Post).await;
+        let responded = one_of_batch(state, identity, request).await;
         let body = responded.map_or_else(|problem| errors(&problem), |done| done.body);
         bodies.push(String::from_utf8_lossy(&body).into_owned());
     }
@@ -140,6 +165,28 @@ async fn batch(state: &State, identity: &Arc<Identity>, requests: Vec<Request>) 
         (CACHE_CONTROL, "no-store"),
     ];
     (headers, format!("[{}]", bodies.join(","))).into_response()
+}
+
+async fn one_of_batch(
+    state: &State,
+    identity: &Arc<Identity>,
+    request: Request,
+) -> Result<Responded, Problem> {
+    let Request {
+        query,
+        operation_name,
+        variables,
+        extensions,
+        ..
+    } = &request;
+    let asked = (query, operation_name, variables, &extensions.0);
+    let words = serde_json::to_vec(&asked).expect("what was JSON is JSON");
+    let key = words_key(identity, Way::Post, &words);
+    if let Some(responded) = kept(state.answering(), identity, key, Way::Post).await? {
+        return Ok(responded);
+    }
+    let identity = Arc::clone(identity);
+    respond(state.answering(), identity, request, key, Way::Post).await
 }
 
 /// What became of a request, as an answer.

@@ -6,12 +6,14 @@ use axum::extract::{Request, State as Extract};
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
-use super::State;
+use super::{State, etag};
 use crate::error::{Code, Problem};
 
 /// How long a request may take, body and answer together.
@@ -25,19 +27,54 @@ const ID_BYTES: usize = 64;
 /// What a request is called in the log and in its answer.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives each request an id: the one that it came with, if that is harmless, or a new one. It goes
-/// back with the answer.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(&REQUEST_ID);
-    let id = given.filter(|id| is_harmless(id)).cloned();
-    let id = id.unwrap_or_else(|| {
-        let id = Uuid::new_v4().to_string();
-        HeaderValue::from_str(&id).expect("hexadecimal digits are a header")
-    });
-    request.headers_mut().insert(REQUEST_ID, id.clone());
-    let mut answer = next.run(request).await;
-    answer.headers_mut().insert(REQUEST_ID, id);
+/// What is around every answer: an id, its place in the log and in the counts, and what browsers are
+/// told.
+pub(super) async fn surround(
+    Extract(state): Extract<State>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let id = identify(request.headers_mut());
+    let span = span(&request, &id);
+    let mut answer = next.run(request).instrument(span.clone()).await;
+    let (status, elapsed) = (answer.status().as_u16(), begun.elapsed());
+    tracing::debug!(parent: &span, status, ?elapsed, "answered");
+    let metrics = &state.metrics;
+    metrics.http_request_seconds.record(elapsed);
+    match status {
+        500.. => metrics.http_server_error.increment(1),
+        400.. => metrics.http_client_error.increment(1),
+        _ => metrics.http_success.increment(1),
+    }
+    let headers = answer.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    harden(headers);
+    etag::weaken_packed(headers);
     answer
+}
+
+/// Gives a request an id: the one that it came with, if that is harmless, or a new one. It goes back
+/// with the answer.
+fn identify(headers: &mut HeaderMap) -> HeaderValue {
+    let given = headers.get(&REQUEST_ID).filter(|id| is_harmless(id));
+    let id = given.cloned().unwrap_or_else(|| {
+        let mut id = [0; Hyphenated::LENGTH];
+        let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut id);
+        HeaderValue::from_str(id).expect("hexadecimal digits are a header")
+    });
+    headers.insert(REQUEST_ID, id.clone());
+    id
+}
+
+/// What the log says of a request: not its address, which may hold what is nobody's business.
+fn span(request: &Request, id: &HeaderValue) -> Span {
+    tracing::debug_span!(
+        "request",
+        method = %request.method(),
+        path = request.uri().path(),
+        id = id.to_str().unwrap_or_default(),
+    )
 }
 
 fn is_harmless(id: &HeaderValue) -> bool {
@@ -46,19 +83,15 @@ fn is_harmless(id: &HeaderValue) -> bool {
     !bytes.is_empty() && bytes.len() <= ID_BYTES && bytes.iter().all(may)
 }
 
-/// Refuses addresses that no client of ours has.
-pub(super) async fn bound(request: Request, next: Next) -> Result<Response, Problem> {
-    let address = request.uri().path_and_query();
-    if address.is_some_and(|address| address.as_str().len() > ADDRESS_BYTES) {
-        return Err(Code::UriTooLong.into());
-    }
-    Ok(next.run(request).await)
+/// Whether no client of ours has such an address.
+pub(super) fn is_too_long(uri: &Uri) -> bool {
+    let address = uri.path_and_query();
+    address.is_some_and(|address| address.as_str().len() > ADDRESS_BYTES)
 }
 
 /// Tells browsers to take an answer for what it says it is, to show it in no frame, and to load
 /// nothing for it, unless it is a page that says itself what it needs.
-pub(super) async fn harden(mut answer: Response) -> Response {
-    let headers = answer.headers_mut();
+fn harden(headers: &mut HeaderMap) {
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
@@ -71,7 +104,6 @@ pub(super) async fn harden(mut answer: Response) -> Response {
         let value = HeaderValue::from_static(value);
         headers.entry(name).or_insert(value);
     }
-    answer
 }
 
 /// Lets requests in once the schema is in place.
@@ -86,26 +118,12 @@ pub(super) async fn require_prepared(
     Ok(next.run(request).await)
 }
 
-/// Ends what takes too long.
-pub(super) async fn time_out(request: Request, next: Next) -> Result<Response, Problem> {
-    let answer = tokio::time::timeout(TIMEOUT, next.run(request)).await;
-    answer.map_err(|_| Code::RequestTimeout.into())
-}
-
-/// Counts and times.
-pub(super) async fn measure(
-    Extract(state): Extract<State>,
+/// The same, and ends what takes too long.
+pub(super) async fn require_prepared_in_time(
+    state: Extract<State>,
     request: Request,
     next: Next,
-) -> Response {
-    let begun = Instant::now();
-    let response = next.run(request).await;
-    let metrics = &state.metrics;
-    metrics.http_request_seconds.record(begun.elapsed());
-    match response.status().as_u16() {
-        500.. => metrics.http_server_error.increment(1),
-        400.. => metrics.http_client_error.increment(1),
-        _ => metrics.http_success.increment(1),
-    }
-    response
+) -> Result<Response, Problem> {
+    let answer = tokio::time::timeout(TIMEOUT, require_prepared(state, request, next)).await;
+    answer.unwrap_or_else(|_| Err(Code::RequestTimeout.into()))
 }

@@ -1,12 +1,15 @@
 //! A whole list as a stream, of any length in constant memory.
 //!
-//! It is read page by page behind the last record that was written, so it holds neither a
-//! transaction nor a connection while the client takes its time. Each record carries the cursor of
+//! It is read page by page, each behind the last record of the one before, so it holds neither a
+//! transaction nor a connection while the client takes its time. While a page is written the next one
+//! is read. Each record carries the cursor of
 //! its place: who was cut off goes on from the last whole one. A stream that ends well says so: as
 //! lines of JSON with a last line, as CSV by ending as HTTP has it. One that does not, does not.
 
 mod lines;
 
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -28,7 +31,7 @@ use super::format::Format;
 use super::lists::request;
 use super::rows::Row;
 use super::table::Table;
-use crate::access::{Credentials, Scope};
+use crate::access::{Credentials, Identity, Scope};
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::turns::{Turn, Turns};
@@ -39,7 +42,7 @@ use crate::reports::records::{KeyPart, RecordFilter};
 const EXPORTS: usize = 8;
 const EXPORTS_OF_TENANT: usize = 4;
 /// How many records are read at a time.
-const PAGE: u64 = 250;
+const PAGE: u64 = 1_000;
 /// How many bytes are handed over at a time, about.
 const PIECE: usize = 64 * 1024;
 /// How many pieces wait for the client.
@@ -74,21 +77,31 @@ impl Exports {
 
 /// A list on its way to a client.
 pub(super) struct Export<R: Row> {
+    pages: Pages<R>,
+    lines: Lines,
+    #[expect(dead_code, reason = "given back when the export ends")]
+    turn: Turn,
+}
+
+/// Where its records come from.
+struct Pages<R: Row> {
     state: State,
     key: Credentials,
     filter: RecordFilter,
-    format: Format,
     after: Option<Vec<KeyPart>>,
     /// How many more records are wanted, if not all.
     left: Option<u64>,
+    list: PhantomData<fn() -> R>,
+}
+
+/// What they are written to.
+struct Lines {
+    format: Format,
     rows: u64,
     /// The cursor of the last record that was written, or where it began.
     last: Option<String>,
     table: Table,
-    lines: Vec<u8>,
-    #[expect(dead_code, reason = "given back when the export ends")]
-    turn: Turn,
-    list: std::marker::PhantomData<fn() -> R>,
+    json: Vec<u8>,
 }
 
 /// Records of a page, each with its cursor.
@@ -124,25 +137,29 @@ impl<R: Row> Export<R> {
     ) -> Result<Self, Problem> {
         Ok(Self {
             turn: state.exports.turns.take(reader.identity.tenant())?,
-            state,
-            key: reader.key,
-            filter,
-            format,
-            last: after.as_ref().map(|place| cursor::at::<R::Of>(place)),
-            after,
-            left: limit,
-            rows: 0,
-            table: Table::default(),
-            lines: Vec::new(),
-            list: std::marker::PhantomData,
+            lines: Lines {
+                format,
+                rows: 0,
+                last: after.as_ref().map(|place| cursor::at::<R::Of>(place)),
+                table: Table::default(),
+                json: Vec::new(),
+            },
+            pages: Pages {
+                state,
+                key: reader.key,
+                filter,
+                after,
+                left: limit,
+                list: PhantomData,
+            },
         })
     }
 
     /// Begins: what is wrong with the question itself is still a problem.
     pub(super) async fn answer(mut self) -> Result<Response<Body>, Problem> {
-        let first = self.read().await?;
+        let first = self.pages.read().await?;
         let headers = [
-            (CONTENT_TYPE, self.format.kind()),
+            (CONTENT_TYPE, self.lines.format.kind()),
             (CACHE_CONTROL, "private, no-store"),
             (VARY, "accept, authorization"),
         ];
@@ -152,59 +169,47 @@ impl<R: Row> Export<R> {
     }
 
     async fn run(mut self, first: Page<R>, pieces: Sender<Piece>) {
-        let end = match self.write_all(first, &pieces).await {
-            Ok(end) => end,
-            Err(Cut::Problem(problem)) if self.format == Format::Ndjson => End::of(&problem),
+        let is_ndjson = self.lines.format == Format::Ndjson;
+        let (end, whole) = match self.write_all(first, &pieces).await {
+            Ok(whole) => (End::Done(true), whole),
+            Err(Cut::Problem(problem)) if is_ndjson => (End::of(&problem), false),
             // CSV has no words for it: the answer breaks off.
             Err(_) => return,
         };
-        if self.format == Format::Ndjson {
-            let whole = matches!(end, End::Done(_)) && self.left != Some(0);
-            let last = Last {
-                end,
-                rows: self.rows,
-                next_cursor: self.last.take().filter(|_| !whole),
-            };
-            push(&mut self.lines, &last);
+        let mut lines = self.lines;
+        if is_ndjson {
+            lines.end(end, whole);
         }
-        if self.hand_over(&pieces).await.is_ok() {
+        if lines.hand_over(&pieces).await.is_ok() {
             let _ = timeout(PATIENCE, pieces.send(Piece::End)).await;
         }
     }
 
-    async fn write_all(&mut self, first: Page<R>, pieces: &Sender<Piece>) -> Result<End, Cut> {
-        if self.format == Format::Csv {
-            for name in R::COLUMNS.iter().chain(&["cursor"]) {
-                self.table.text(*name);
-            }
-            self.table.end_line();
-        }
-        let closing = self.state.exports.closing.clone();
+    /// Writes what is wanted; whether nothing is behind it.
+    async fn write_all(&mut self, first: Page<R>, pieces: &Sender<Piece>) -> Result<bool, Cut> {
+        let Self { pages, lines, .. } = self;
+        lines.begin(R::COLUMNS);
+        let closing = pages.state.exports.closing.clone();
         let mut page = first;
         loop {
-            for (row, cursor) in &page.records {
-                self.write(row, cursor);
-                if self.table.len() + self.lines.len() >= PIECE {
-                    self.hand_over(pieces).await?;
-                }
+            if !page.has_more || pages.left == Some(0) {
+                lines.write_page(&page, pieces).await?;
+                return Ok(!page.has_more);
             }
-            if let Some((_, cursor)) = page.records.pop() {
-                self.last = Some(cursor);
-            }
-            if !page.has_more {
-                self.left = None;
-                return Ok(End::Done(true));
-            }
-            if self.left == Some(0) {
-                return Ok(End::Done(true));
-            }
+            // The next one is asked for first, and comes while this one is written.
+            let (next, written) = tokio::join!(pages.read(), lines.write_page(&page, pieces));
+            written?;
             if closing.is_cancelled() {
                 return Err(Cut::Problem(Code::ShuttingDown.into()));
             }
-            page = self.read().await.map_err(Cut::Problem)?;
+            page = next.map_err(Cut::Problem)?;
+            // The client may have taken its time.
+            pages.reader().await.map_err(Cut::Problem)?;
         }
     }
+}
 
+impl<R: Row> Pages<R> {
     /// The next page, for one who may still read it.
     async fn read(&mut self) -> Result<Page<R>, Problem> {
         let reading = timeout(PAGE_TIMEOUT, self.read_page()).await;
@@ -212,9 +217,7 @@ impl<R: Row> Export<R> {
     }
 
     async fn read_page(&mut self) -> Result<Page<R>, Problem> {
-        let identity = self.state.access.identify(&self.key).await?;
-        identity.may(Scope::Read)?;
-        identity.may(Scope::Export)?;
+        let identity = self.reader().await?;
         let view = identity.view();
         let limit = self.left.map_or(PAGE, |left| left.min(PAGE));
         let request = request(limit, self.after.take());
@@ -232,22 +235,69 @@ impl<R: Row> Export<R> {
         })
     }
 
-    fn write(&mut self, row: &R, cursor: &str) {
+    /// Who reads it, if they still may.
+    async fn reader(&self) -> Result<Arc<Identity>, Problem> {
+        let identity = self.state.access.identify(&self.key).await?;
+        identity.may(Scope::Read)?;
+        identity.may(Scope::Export)?;
+        Ok(identity)
+    }
+}
+
+impl Lines {
+    /// Writes what stands above the records.
+    fn begin(&mut self, columns: &[&str]) {
+        if self.format == Format::Csv {
+            for name in columns.iter().chain(&["cursor"]) {
+                self.table.text(*name);
+            }
+            self.table.end_line();
+        }
+    }
+
+    async fn write_page<R: Row>(
+        &mut self,
+        page: &Page<R>,
+        pieces: &Sender<Piece>,
+    ) -> Result<(), Cut> {
+        for (row, cursor) in &page.records {
+            self.write(row, cursor);
+            if self.table.len() + self.json.len() >= PIECE {
+                self.hand_over(pieces).await?;
+            }
+        }
+        if let Some((_, cursor)) = page.records.last() {
+            self.last = Some(cursor.clone());
+        }
+        Ok(())
+    }
+
+    fn write<R: Row>(&mut self, row: &R, cursor: &str) {
         self.rows += 1;
         if self.format == Format::Csv {
             row.write(&mut self.table);
             self.table.text(cursor);
             self.table.end_line();
         } else {
-            push(&mut self.lines, &Line { row, cursor });
+            push(&mut self.json, &Line { row, cursor });
         }
+    }
+
+    /// Writes the line that tells how it ended.
+    fn end(&mut self, end: End, whole: bool) {
+        let last = Last {
+            end,
+            rows: self.rows,
+            next_cursor: self.last.take().filter(|_| !whole),
+        };
+        push(&mut self.json, &last);
     }
 
     /// Gives what was written to the client.
     async fn hand_over(&mut self, pieces: &Sender<Piece>) -> Result<(), Cut> {
         let bytes = match self.format {
             Format::Csv => self.table.take(),
-            Format::Ndjson | Format::Json => std::mem::take(&mut self.lines),
+            Format::Ndjson | Format::Json => std::mem::take(&mut self.json),
         };
         if bytes.is_empty() {
             return Ok(());

@@ -202,7 +202,7 @@ pub(in crate::http) async fn file(
     let created = export.created_at.format("%Y%m%dT%H%M%SZ");
     let disposition = format!("attachment; filename=\"{name}-{created}.{ending}\"");
     let (first, bytes) = (part.start, part.end - part.start);
-    let body = body(state.reports, export, part);
+    let body = body(state.reports.clone(), export, part);
     // It is packed already.
     let mut answer = (status, Extension(Unpacked), body).into_response();
     let headers = answer.headers_mut();
