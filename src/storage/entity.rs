@@ -12,6 +12,7 @@ pub mod pageview;
 pub mod product;
 pub mod purchase;
 pub mod quarantine;
+pub mod raw_json;
 pub mod refund;
 pub mod sales_minute;
 pub mod tenant;

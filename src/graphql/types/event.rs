@@ -60,8 +60,8 @@ impl Event {
     }
 
     /// The properties as they were sent.
-    async fn data(&self) -> Json<&Value> {
-        Json(&self.0.data)
+    async fn data(&self) -> Json<Value> {
+        Json(self.0.data.value())
     }
 
     /// The visit it belongs to.

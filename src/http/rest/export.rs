@@ -79,7 +79,7 @@ impl Exports {
 pub(super) struct Export<R: Row> {
     pages: Pages<R>,
     lines: Lines,
-    #[expect(dead_code, reason = "given back when the export ends")]
+    /// Given back when the export ends.
     turn: Turn,
 }
 
@@ -109,6 +109,9 @@ struct Page<R> {
     records: Vec<(R, String)>,
     has_more: bool,
 }
+
+/// A page that was read, and what is behind it.
+type Read<R> = (Page<R>, Pages<R>);
 
 /// What goes from the one who reads to the one who answers.
 enum Piece {
@@ -156,67 +159,76 @@ impl<R: Row> Export<R> {
     }
 
     /// Begins: what is wrong with the question itself is still a problem.
-    pub(super) async fn answer(mut self) -> Result<Response<Body>, Problem> {
-        let first = self.pages.read().await?;
+    pub(super) async fn answer(self) -> Result<Response<Body>, Problem> {
+        let Self { pages, lines, turn } = self;
         let headers = [
-            (CONTENT_TYPE, self.lines.format.kind()),
+            (CONTENT_TYPE, lines.format.kind()),
             (CACHE_CONTROL, "private, no-store"),
             (VARY, "accept, authorization"),
         ];
+        let first = pages.read().await?;
         let (pieces, written) = mpsc::channel(PIECES);
-        tokio::spawn(self.run(first, pieces));
+        let writing = async move {
+            write(lines, first, &pieces).await;
+            drop(turn);
+        };
+        tokio::spawn(writing);
         Ok((headers, body(written)).into_response())
     }
+}
 
-    async fn run(mut self, first: Page<R>, pieces: Sender<Piece>) {
-        let is_ndjson = self.lines.format == Format::Ndjson;
-        let (end, whole) = match self.write_all(first, &pieces).await {
-            Ok(whole) => (End::Done(true), whole),
-            Err(Cut::Problem(problem)) if is_ndjson => (End::of(&problem), false),
-            // CSV has no words for it: the answer breaks off.
-            Err(_) => return,
-        };
-        let mut lines = self.lines;
-        if is_ndjson {
-            lines.end(end, whole);
-        }
-        if lines.hand_over(&pieces).await.is_ok() {
-            let _ = timeout(PATIENCE, pieces.send(Piece::End)).await;
-        }
+/// Writes what is wanted, and how it ended, if there are words for it.
+async fn write<R: Row>(mut lines: Lines, first: Read<R>, pieces: &Sender<Piece>) {
+    let is_ndjson = lines.format == Format::Ndjson;
+    let (end, whole) = match write_all(&mut lines, first, pieces).await {
+        Ok(whole) => (End::Done(true), whole),
+        Err(Cut::Problem(problem)) if is_ndjson => (End::of(&problem), false),
+        // CSV has no words for it: the answer breaks off.
+        Err(_) => return,
+    };
+    if is_ndjson {
+        lines.end(end, whole);
     }
+    if lines.hand_over(pieces).await.is_ok() {
+        let _ = timeout(PATIENCE, pieces.send(Piece::End)).await;
+    }
+}
 
-    /// Writes what is wanted; whether nothing is behind it.
-    async fn write_all(&mut self, first: Page<R>, pieces: &Sender<Piece>) -> Result<bool, Cut> {
-        let Self { pages, lines, .. } = self;
-        lines.begin(R::COLUMNS);
-        let closing = pages.state.exports.closing.clone();
-        let mut page = first;
-        loop {
-            if !page.has_more || pages.left == Some(0) {
-                lines.write_page(&page, pieces).await?;
-                return Ok(!page.has_more);
-            }
-            // The next one is asked for first, and comes while this one is written.
-            let (next, written) = tokio::join!(pages.read(), lines.write_page(&page, pieces));
-            written?;
-            if closing.is_cancelled() {
-                return Err(Cut::Problem(Code::ShuttingDown.into()));
-            }
-            page = next.map_err(Cut::Problem)?;
-            // The client may have taken its time.
-            pages.reader().await.map_err(Cut::Problem)?;
+/// Writes what is wanted; whether nothing is behind it.
+async fn write_all<R: Row>(
+    lines: &mut Lines,
+    first: Read<R>,
+    pieces: &Sender<Piece>,
+) -> Result<bool, Cut> {
+    let (mut page, mut behind) = first;
+    let closing = behind.state.exports.closing.clone();
+    lines.begin(R::COLUMNS);
+    loop {
+        if !page.has_more || behind.left == Some(0) {
+            lines.write_page(&page, pieces).await?;
+            return Ok(!page.has_more);
         }
+        // While this one is written the next one is read.
+        let reading = tokio::spawn(behind.read());
+        lines.write_page(&page, pieces).await?;
+        if closing.is_cancelled() {
+            return Err(Cut::Problem(Code::ShuttingDown.into()));
+        }
+        let read = reading.await.unwrap_or_else(|_| Err(Code::Internal.into()));
+        (page, behind) = read.map_err(Cut::Problem)?;
+        // The client may have taken its time.
+        behind.reader().await.map_err(Cut::Problem)?;
     }
 }
 
 impl<R: Row> Pages<R> {
-    /// The next page, for one who may still read it.
-    async fn read(&mut self) -> Result<Page<R>, Problem> {
+    /// The next page, for one who may still read it, and what is behind it.
+    async fn read(self) -> Result<Read<R>, Problem> {
         let reading = timeout(PAGE_TIMEOUT, self.read_page()).await;
         reading.map_err(|_| Problem::new(Code::QueryTimeout))?
     }
 
-    async fn read_page(&mut self) -> Result<Page<R>, Problem> {
+    async fn read_page(mut self) -> Result<Read<R>, Problem> {
         let identity = self.reader().await?;
         let view = identity.view();
         let limit = self.left.map_or(PAGE, |left| left.min(PAGE));
@@ -229,10 +241,11 @@ impl<R: Row> Pages<R> {
         self.after = page.rows.last().map(cursor::place::<R::Of>);
         let cursors: Vec<String> = page.rows.iter().map(cursor::of::<R::Of>).collect();
         let rows = R::of_page(&reports.records(), view, page.rows).await?;
-        Ok(Page {
+        let page = Page {
             records: rows.into_iter().zip(cursors).collect(),
             has_more: page.has_more,
-        })
+        };
+        Ok((page, self))
     }
 
     /// Who reads it, if they still may.

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::raw_json::RawJson;
+
 /// A row of `event`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -31,7 +33,8 @@ pub struct Model {
     /// When the server took it.
     pub received_at: DateTimeUtc,
     /// The properties as sent.
-    pub data: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub data: RawJson,
     /// The page that was seen in it.
     pub page_url: Option<String>,
     /// What the user's program calls itself.

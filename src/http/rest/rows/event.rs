@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -14,6 +13,7 @@ use crate::error::Problem;
 use crate::http::rest::table::Table;
 use crate::reports::records::Records;
 use crate::storage::entity::event;
+use crate::storage::entity::raw_json::RawJson;
 
 /// Something that happened in the shop.
 #[derive(Serialize, ToSchema)]
@@ -46,7 +46,7 @@ pub(in crate::http) struct Event {
     bot: bool,
     /// The properties as they were sent: an object.
     #[schema(value_type = Object)]
-    data: Value,
+    data: RawJson,
 }
 
 impl Row for Event {
@@ -114,6 +114,6 @@ impl Row for Event {
         table.text(self.page_url.as_deref());
         table.text(self.user_agent.as_deref());
         table.value(self.bot);
-        table.text(self.data.to_string().as_str());
+        table.text(self.data.text());
     }
 }
