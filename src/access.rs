@@ -170,11 +170,19 @@ impl Access {
                     inner.known.invalidate_all();
                     inner.stale.invalidate_all();
                 }
-                inner.used.write(&inner.db).await;
                 tokio::time::sleep(changes::APART).await;
             }
         };
         tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
+        // Apart from it: a look must not wait for a write.
+        let inner = Arc::clone(&self.0);
+        let noting = async move {
+            loop {
+                inner.used.write(&inner.db).await;
+                tokio::time::sleep(changes::APART).await;
+            }
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(noting));
     }
 
     /// What time it is.
@@ -202,6 +210,7 @@ impl Access {
         let now = inner.clock.now();
         identity.admit(shown, now)?;
         inner.used.note(identity.key(), shown.address, now);
+        limits::known();
         Ok(identity)
     }
 

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod event;
 pub mod identity;
 pub mod ip_address;
+pub mod leak;
 pub mod measure;
 pub mod money;
 pub mod network;

@@ -14,6 +14,7 @@ mod execute;
 mod limits;
 mod loaders;
 mod mutation;
+mod order;
 mod persisted;
 mod query;
 mod respond;

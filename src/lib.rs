@@ -28,6 +28,8 @@ pub mod ingest;
 pub mod jobs;
 // What is being sold right now: bus, windows, fan-out.
 pub mod realtime;
+// Connections to Redis.
+pub mod redis_line;
 // Answers questions: cache → storage → sums → provenance.
 pub mod reports;
 // PostgreSQL: tables, questions, writes.

@@ -14,7 +14,8 @@ use crate::server::{KEY, Server};
 
 const TIMES: usize = 100;
 const REQUESTS: usize = 20_000;
-const CLIENTS: usize = 64;
+/// So many at a time that nobody idles while it is looked what changed.
+const CLIENTS: usize = 128;
 const ROUNDS: usize = 3;
 
 pub async fn run(server: &Server, asked: &[Asked]) {

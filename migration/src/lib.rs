@@ -20,7 +20,7 @@ macro_rules! step {
 }
 
 /// The steps, oldest first: name, up, down.
-const STEPS: [(&str, &str, &str); 20] = [
+const STEPS: [(&str, &str, &str); 23] = [
     step!("m0001_tenants"),
     step!("m0002_catalogue"),
     step!("m0003_facts"),
@@ -41,6 +41,9 @@ const STEPS: [(&str, &str, &str); 20] = [
     step!("m0018_audit"),
     step!("m0019_privacy"),
     step!("m0020_visits"),
+    step!("m0021_listed_documents"),
+    step!("m0022_devices"),
+    step!("m0023_user_splits"),
 ];
 
 /// Runs [`STEPS`].

@@ -11,7 +11,7 @@ use moka::sync::Cache;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Identity, MEMORY};
+use super::{Identity, MEMORY, STALE};
 use crate::storage::queries::keys::changes;
 use crate::storage::{Db, StorageError};
 
@@ -21,7 +21,7 @@ pub(super) const APART: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How old the last look may be for what is remembered to be believed.
 const BELIEVED: Duration = Duration::from_millis(900);
-/// How many keys that changed are known. What they were before is remembered shorter than this.
+/// How many keys that changed are known; for as long as what they were before may be believed.
 const CHANGED: u64 = 100_000;
 
 /// The changes that were seen.
@@ -40,7 +40,7 @@ impl Default for Changes {
         Self {
             of: Cache::builder()
                 .max_capacity(CHANGED)
-                .time_to_live(2 * MEMORY)
+                .time_to_live(STALE + MEMORY)
                 .build(),
             last: AtomicI64::new(-1),
             looked: Mutex::default(),

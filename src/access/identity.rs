@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::limits::Quota;
 use super::{Credentials, Scope, keys, sender};
 use crate::domain::audit::Actor;
+use crate::domain::leak;
 use crate::domain::money::Currency;
 use crate::domain::network::Network;
 use crate::domain::tenant::{RowScope, Sender, Shop, TenantId, View};
@@ -30,8 +31,8 @@ impl Kind {
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
-            Self::Live => "tw_live_",
-            Self::Publishable => "tw_pub_",
+            Self::Live => leak::LIVE,
+            Self::Publishable => leak::PUBLISHABLE,
         }
     }
 
@@ -72,6 +73,7 @@ pub struct Identity {
     expires_at: Option<DateTime<Utc>>,
     origins: Vec<String>,
     networks: Vec<Network>,
+    persisted_only: bool,
     /// In which change of keys it changed last.
     changed: i64,
 }
@@ -131,6 +133,7 @@ impl Identity {
             expires_at,
             origins: key.allowed_origins,
             networks,
+            persisted_only: key.persisted_only,
             changed: key.changed,
         })
     }
@@ -182,6 +185,24 @@ impl Identity {
     #[must_use]
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes
+    }
+
+    /// Whether it may run the GraphQL documents alone that the operator lists.
+    #[must_use]
+    pub const fn is_persisted_only(&self) -> bool {
+        self.persisted_only
+    }
+
+    /// Lets in who may ask otherwise than with listed GraphQL documents.
+    ///
+    /// # Errors
+    /// [`Code::DocumentNotAllowed`].
+    pub fn may_ask_freely(&self) -> Result<(), Problem> {
+        if self.persisted_only {
+            let detail = "This key runs the GraphQL documents alone that the server lists.";
+            return Err(Problem::with(Code::DocumentNotAllowed, detail));
+        }
+        Ok(())
     }
 
     /// How much it may do, where that is not what all may.

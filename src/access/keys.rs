@@ -52,6 +52,8 @@ pub struct Wanted {
     pub rows: Option<RowScope>,
     /// How much it may do.
     pub quota: Option<Quota>,
+    /// Whether it may run the GraphQL documents alone that the operator lists.
+    pub persisted_only: bool,
 }
 
 impl Wanted {
@@ -67,6 +69,7 @@ impl Wanted {
             allowed_ips: Vec::new(),
             rows: None,
             quota: None,
+            persisted_only: false,
         }
     }
 
@@ -240,6 +243,7 @@ impl Access {
             quota: wanted
                 .quota
                 .map(|quota| serde_json::to_value(quota).expect("it is numbers alone")),
+            persisted_only: wanted.persisted_only,
         };
         writes::create(self.0.db.control(), key, actor, now).await
     }

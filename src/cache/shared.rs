@@ -7,25 +7,21 @@
 use std::fmt::Display;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, FromRedisValue, InfoDict, Pipeline, RedisError};
-use tokio::sync::{Notify, Semaphore};
+use redis::{FromRedisValue, InfoDict, Pipeline, RedisError};
+use tokio::sync::Semaphore;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::RedisUrl;
+use crate::redis_line::{Silence, Spare};
 use crate::storage::Db;
 use crate::storage::queries::installation::installation;
 use crate::telemetry::metrics::Metrics;
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How long it may take to let us in.
-const CONNECT: Duration = Duration::from_secs(1);
 /// How long it is left out when it failed, at first and at most.
 const BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
@@ -46,33 +42,12 @@ const SCANNED: &str = "500";
 /// How many writes may be under way; what is more is not written.
 const WRITES: usize = 32;
 
-/// Where it is.
-enum Server {
-    Single(Box<redis::Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-/// The connection.
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-/// A connection, and how the names of our keys begin.
-#[derive(Clone)]
-struct Line {
-    connection: Connection,
-    prefix: Arc<str>,
-}
-
 /// The Redis.
 pub(super) struct Shared {
-    server: Server,
+    redis: Spare,
+    /// How the names of our keys begin, once that is known.
+    prefix: OnceLock<String>,
     metrics: Metrics,
-    /// Nothing while it is left out.
-    line: Mutex<Option<Line>>,
-    failed: Notify,
     /// Whether it has memory to spare.
     has_room: AtomicBool,
     writes: Arc<Semaphore>,
@@ -89,15 +64,10 @@ pub(super) struct Found {
 impl Shared {
     /// Connects once it runs.
     pub(super) fn new(url: &RedisUrl, metrics: &Metrics) -> Result<Self, RedisError> {
-        let server = match url.cluster() {
-            Some(nodes) => Server::Cluster(Box::new(ClusterClient::new(nodes)?)),
-            None => Server::Single(Box::new(redis::Client::open(url.first())?)),
-        };
         Ok(Self {
-            server,
+            redis: Spare::new(url, PATIENCE)?,
+            prefix: OnceLock::new(),
             metrics: metrics.clone(),
-            line: Mutex::default(),
-            failed: Notify::new(),
             has_room: AtomicBool::new(false),
             writes: Arc::new(Semaphore::new(WRITES)),
         })
@@ -106,16 +76,14 @@ impl Shared {
     /// Looks after the connection, for ever.
     pub(super) async fn run(&self, db: &Db) {
         let mut backoff = BACKOFF;
-        let mut prefix = None;
         loop {
-            match self.connect(db, &mut prefix).await {
-                Ok(line) => {
-                    *self.lock() = Some(line);
+            match self.connect(db).await {
+                Ok(()) => {
                     self.metrics.cache_redis_up.set(1.0);
                     tracing::debug!("answers are kept in Redis");
                     let begun = tokio::time::Instant::now();
                     tokio::select! {
-                        () = self.failed.notified() => {}
+                        () = self.redis.failed() => {}
                         () = self.watch_room() => {}
                     }
                     self.metrics.cache_redis_up.set(0.0);
@@ -130,82 +98,36 @@ impl Shared {
         }
     }
 
-    async fn connect(&self, db: &Db, prefix: &mut Option<Arc<str>>) -> Result<Line, String> {
-        let prefix = match prefix {
-            Some(prefix) => prefix,
-            None => {
-                let name = installation(db.control()).await;
-                let name = name.map_err(|error| error.to_string())?;
-                let build = tokio::task::spawn_blocking(build).await;
-                let build = build.map_err(|error| error.to_string())?;
-                prefix.insert(format!("tidewater:{name}:cache:{build}").into())
-            }
-        };
-        let opening = async {
-            let mut connection = match &self.server {
-                Server::Single(client) => {
-                    let config = AsyncConnectionConfig::new()
-                        .set_connection_timeout(Some(CONNECT))
-                        .set_response_timeout(Some(PATIENCE));
-                    let opening = client.get_multiplexed_async_connection_with_config(&config);
-                    Connection::Single(opening.await?)
-                }
-                Server::Cluster(client) => {
-                    let config = ClusterConfig::new()
-                        .set_connection_timeout(CONNECT)
-                        .set_response_timeout(PATIENCE);
-                    let opening = client.get_async_connection_with_config(config);
-                    Connection::Cluster(opening.await?)
-                }
-            };
-            // One that does not answer in time is of no use.
-            let _: (String,) = connection.ask(redis::pipe().cmd("PING")).await?;
-            Ok::<_, RedisError>(connection)
-        };
-        let connection = tokio::time::timeout(2 * CONNECT, opening).await;
-        let connection = connection.map_err(|_| "connecting took too long".to_owned())?;
-        Ok(Line {
-            connection: connection.map_err(|error| error.to_string())?,
-            prefix: Arc::clone(prefix),
-        })
+    async fn connect(&self, db: &Db) -> Result<(), String> {
+        if self.prefix.get().is_none() {
+            let name = installation(db.control()).await;
+            let name = name.map_err(|error| error.to_string())?;
+            let build = tokio::task::spawn_blocking(build).await;
+            let build = build.map_err(|error| error.to_string())?;
+            self.prefix
+                .get_or_init(|| format!("tidewater:{name}:cache:{build}"));
+        }
+        self.redis.open().await.map_err(|error| error.to_string())
     }
 
     /// Sends commands of one key's; nothing if Redis is left out or fails.
     async fn ask<T: FromRedisValue>(&self, commands: impl FnOnce(&str) -> Pipeline) -> Option<T> {
-        let Line {
-            mut connection,
-            prefix,
-        } = self.lock().clone()?;
-        let pipeline = commands(&prefix);
-        let answer = tokio::time::timeout(PATIENCE, connection.ask(&pipeline)).await;
-        let why = match answer {
-            Ok(Ok(answer)) => return Some(answer),
-            // It answers, but not so: as when its memory is full.
-            Ok(Err(error)) if !error.is_io_error() && !error.is_unrecoverable_error() => {
-                tracing::debug!(%error, "Redis refused");
-                self.metrics.cache_redis_errors.increment(1);
-                return None;
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it does not answer in time".to_owned(),
-        };
-        tracing::debug!(why, "Redis is left out for a while");
-        self.metrics.cache_redis_errors.increment(1);
-        // Of several that fail at once, the first says so.
-        if self.lock().take().is_some() {
-            self.failed.notify_one();
+        let commands = commands(self.prefix.get()?);
+        match self.redis.ask(&commands).await {
+            Ok(answer) => return Some(answer),
+            Err(Silence::LeftOut) => return None,
+            Err(Silence::Refused(error)) => tracing::debug!(%error, "Redis refused"),
+            Err(Silence::Failed(why)) => tracing::debug!(why, "Redis is left out for a while"),
         }
+        self.metrics.cache_redis_errors.increment(1);
         None
     }
 
     /// Looks whether it has memory to spare, for ever.
     async fn watch_room(&self) {
         loop {
-            let has_room = match &self.server {
-                Server::Single(_) => self.has_room().await,
-                // One of its nodes would answer for all.
-                Server::Cluster(_) => true,
-            };
+            // Of a cluster one node would answer for all.
+            let has_room = self.redis.is_cluster() || self.has_room().await;
             self.has_room.store(has_room, Ordering::Relaxed);
             tokio::time::sleep(ROOM_ASKED).await;
         }
@@ -301,13 +223,13 @@ impl Shared {
     }
 
     /// Deletes all that is kept, of every build, unless that was done after so many erasures and is
-    /// not to be done once more; whether it is done. In a Redis Cluster, whose nodes would have to be asked one by one, what is kept is
-    /// left to expire.
+    /// not to be done once more; whether it is done. In a Redis Cluster, whose nodes would have to be
+    /// asked one by one, what is kept is left to expire.
     pub(super) async fn forget(&self, erasures: i64, once_more: bool) -> bool {
-        if matches!(self.server, Server::Cluster(_)) {
+        if self.redis.is_cluster() {
             return true;
         }
-        let Some(prefix) = self.lock().as_ref().map(|line| Arc::clone(&line.prefix)) else {
+        let Some(prefix) = self.prefix.get() else {
             return false;
         };
         let Some((ours, _)) = prefix.rsplit_once(':') else {
@@ -348,10 +270,6 @@ impl Shared {
             .await;
         noted.is_some()
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Line>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One command.
@@ -359,22 +277,6 @@ fn pipe(command: &str, arguments: &[&str]) -> Pipeline {
     let mut pipeline = redis::pipe();
     pipeline.cmd(command).arg(arguments);
     pipeline
-}
-
-impl Connection {
-    async fn ask<T: FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, RedisError> {
-        match self {
-            Self::Single(connection) => one(connection, commands).await,
-            Self::Cluster(connection) => one(connection, commands).await,
-        }
-    }
-}
-
-async fn one<T: FromRedisValue>(
-    connection: &mut impl ConnectionLike,
-    commands: &Pipeline,
-) -> Result<T, RedisError> {
-    commands.query_async(connection).await
 }
 
 /// What an answer and the claim to make it are called. The braces keep both on one node of a

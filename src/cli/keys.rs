@@ -81,6 +81,9 @@ struct Create {
     /// A product whose rows it sees; give several for several.
     #[arg(long = "product")]
     products: Vec<String>,
+    /// Let it run the GraphQL documents alone that `TIDEWATER_PERSISTED_DOCUMENTS` lists.
+    #[arg(long = "listed-documents-only")]
+    persisted_only: bool,
     /// How many events it may send in a minute; 0 for any number.
     #[arg(long)]
     events_per_minute: Option<u32>,
@@ -124,6 +127,7 @@ impl Create {
             allowed_ips: self.ips,
             rows,
             quota: (quota != Quota::default()).then_some(quota),
+            persisted_only: self.persisted_only,
         };
         Ok((self.tenant, wanted))
     }

@@ -15,6 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::FutureExt;
 use serde::Serialize;
 
+use super::document::shape;
 use super::{Builder, Schema, limits};
 use crate::access::limits::{Standing, points_of_rows};
 use crate::cache::Collected;
@@ -36,8 +37,8 @@ impl Scales {
     /// The complexity of a request; nothing if it is none of this schema, or may watch.
     fn weigh(&self, request: &mut Request) -> Option<usize> {
         let document = request.parsed_query().ok()?.clone();
-        let mut operations = document.operations.iter();
-        if operations.any(|(_, operation)| operation.node.ty == OperationType::Subscription) {
+        let name = request.operation_name.as_deref();
+        if shape::operation(&document, name).ok()?.ty == OperationType::Subscription {
             return None;
         }
         let weight = Weight::default();

@@ -13,6 +13,7 @@ use futures_util::{StreamExt, task::AtomicWaker};
 use tokio::sync::mpsc;
 
 use super::cost::Cost;
+use super::order::Order;
 use super::{Loaders, Schema, errors};
 use crate::access::Identity;
 use crate::access::limits::{Kind, Limits, Standing};
@@ -37,6 +38,7 @@ pub(super) async fn execute(
     collected: &Arc<Collected>,
 ) -> Result<(Response, Option<Standing>), Problem> {
     let cost = Cost::of(schema, &mut request, collected);
+    let order = Order::of(&mut request);
     let limits = schema.data::<Limits>();
     let standing = match limits {
         Some(limits) => limits.take(&identity, Kind::Points, cost.points()).await?,
@@ -69,7 +71,8 @@ pub(super) async fn execute(
         while let Poll::Ready(Some(())) = Pin::new(&mut loading).poll_next_unpin(context) {}
         Poll::Pending
     });
-    let response = with_codes(response.await);
+    let mut response = with_codes(response.await);
+    order.arrange(&mut response.data);
     if let Some(limits) = limits {
         limits.owe(&payer, cost.points_of_rows());
     }
@@ -105,6 +108,7 @@ pub(super) fn execute_stream(
 ) -> BoxStream<'static, Response> {
     let collected = Arc::default();
     let cost = Cost::of(schema, &mut request, &collected);
+    let order = Order::of(&mut request);
     request.data = loaders.data_for(Arc::clone(&identity), tokio::spawn);
     if cost.is_told() {
         request.data.insert(loaders.0.collecting(&collected));
@@ -123,7 +127,8 @@ pub(super) fn execute_stream(
                 return once(ready(refused)).boxed();
             }
         };
-        let told = move |response| {
+        let told = move |mut response: Response| {
+            order.arrange(&mut response.data);
             if let Some(limits) = limits.as_ref().filter(|_| cost.is_told()) {
                 limits.owe(&identity, cost.points_of_rows());
             }

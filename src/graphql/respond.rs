@@ -87,13 +87,14 @@ pub struct Answering<'a> {
 /// The key of a response to `identity`, asked for with these words: an address, a body, or one of the
 /// requests in it.
 ///
-/// A response is kept under all that it may depend on but facts: who asks, with which scopes, zone
-/// and currency, and what, to the letter: so one that is kept is found before its request is read.
+/// A response is kept under all that it may depend on but facts: who asks, with which scopes, bound
+/// to which documents, in which zone and currency, and what, to the letter: so one that is kept is
+/// found before its request is read.
 #[must_use]
-pub fn key(identity: &Identity, way: Way, words: &[u8]) -> Key {
+pub fn key(rules: &Rules, identity: &Identity, way: Way, words: &[u8]) -> Key {
     let asked = (
         identity.view(),
-        identity.scopes(),
+        (identity.scopes(), rules.is_bound(identity)),
         (identity.currency, identity.timezone),
         way,
         xxh3_128(words),

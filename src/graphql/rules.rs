@@ -15,7 +15,7 @@ pub struct Rules {
     pub batch: usize,
     /// The documents that are known from the start.
     pub documents: Manifest,
-    /// Whether those are all that may run.
+    /// Whether those are all that may run, whichever key asks.
     persisted_only: bool,
 }
 
@@ -32,9 +32,8 @@ impl Rules {
         }
     }
 
-    /// Whether this key may run listed documents alone. A key that is bound to them of itself is to
-    /// be asked here.
-    pub(super) fn is_bound(&self, _: &Identity) -> bool {
-        self.persisted_only
+    /// Whether this key may run listed documents alone.
+    pub(super) fn is_bound(&self, identity: &Identity) -> bool {
+        self.persisted_only || identity.is_persisted_only()
     }
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::State;
 use super::middleware::is_too_long;
-use crate::access::limits::{Meter, Standing};
+use crate::access::limits::{Meter, Standing, is_known};
 use crate::access::looks_like_a_key;
 use crate::domain::network::Network;
 use crate::error::{Code, Problem};
@@ -70,9 +70,9 @@ async fn answer(state: &State, client: Option<IpAddr>, request: Request, next: N
         return problem.into_response();
     }
     let answer = next.run(request).await;
-    // Who shows a key that is none, or none where one may be in the body.
+    // Who shows a key that is none, or that nobody asked for, or none where one may be in the body.
     if !is_stranger
-        && answer.status() == axum::http::StatusCode::UNAUTHORIZED
+        && !is_known()
         && let Err(problem) = state.limits.take_anonymous(client).await
     {
         return problem.into_response();

@@ -52,7 +52,7 @@ pub(super) async fn answer(
         Ok(ready) => ready,
         Err(problem) => return refusal(&state, &problem, kind),
     };
-    let key = words_key(&identity, Way::Post, &body);
+    let key = words_key(&state.rules, &identity, Way::Post, &body);
     if kind != Kind::EventStream {
         match kept(state.answering(), &identity, key, Way::Post).await {
             Ok(Some(responded)) => return told(&state, &responded, kind),
@@ -142,7 +142,7 @@ fn shown(whence: Whence, headers: &HeaderMap) -> Result<Credentials, Problem> {
 /// Responds to the query of an address.
 async fn run(state: &State, identity: Arc<Identity>, uri: &Uri) -> Result<Responded, Problem> {
     let words = uri.query().unwrap_or_default();
-    let key = words_key(&identity, Way::Get, words.as_bytes());
+    let key = words_key(&state.rules, &identity, Way::Get, words.as_bytes());
     if let Some(responded) = kept(state.answering(), &identity, key, Way::Get).await? {
         return Ok(responded);
     }
@@ -181,7 +181,7 @@ async fn one_of_batch(
     } = &request;
     let asked = (query, operation_name, variables, &extensions.0);
     let words = serde_json::to_vec(&asked).expect("what was JSON is JSON");
-    let key = words_key(identity, Way::Post, &words);
+    let key = words_key(&state.rules, identity, Way::Post, &words);
     if let Some(responded) = kept(state.answering(), identity, key, Way::Post).await? {
         return Ok(responded);
     }

@@ -20,11 +20,13 @@ use crate::ingest::{Receipt, Receipts, Rejection, Status};
 #[expect(dead_code, reason = "it is described, not made")]
 pub(super) struct ReceiptsParameters {
     /// `all`, or `summary`: those of events alone that were not stored or have a warning.
-    receipts: Option<String>,
+    #[param(inline)]
+    receipts: Option<Detail>,
 }
 
 /// How much of the receipts a sender wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub(super) enum Detail {
     /// One for each event.
     All,

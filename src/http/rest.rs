@@ -75,6 +75,7 @@ impl FromRequestParts<State> for Reader {
         let key = identity::credentials(parts)?;
         let identity = state.access.identify(&key).await?;
         identity.may(Scope::Read)?;
+        identity.may_ask_freely()?;
         state.limits.take(&identity, Kind::Points, POINTS).await?;
         Ok(Self { identity, key })
     }

@@ -5,15 +5,18 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,6 +38,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 32 * 1024;
 /// and how many headers it may have.
 const HEADERS: usize = 64;
+/// How much of a body that nobody wants is taken, and for how long.
+const REST_BYTES: usize = 8 * 1024 * 1024;
+const REST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the two sides may take to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be taken.
@@ -110,7 +116,7 @@ async fn converse(
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         async move {
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| Body::new(Whole::of(body)));
             request.extensions_mut().insert(ConnectInfo(address));
             let answer = router.oneshot(request).await;
             answer.map(|answer| harden(answer, is_secure))
@@ -135,6 +141,65 @@ async fn converse(
     });
     // A client that breaks off is none of our errors.
     let _ = done.await;
+}
+
+/// A body that is taken to its end, within bounds, even if nobody wants it: who is refused before
+/// they have sent it all would be cut off instead, and not read why.
+struct Whole(Option<Incoming>);
+
+impl Whole {
+    const fn of(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl HttpBody for Whole {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(context);
+        if !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
+            self.0 = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        let rest = self.0.take().filter(|body| !body.is_end_stream());
+        if let Some(mut body) = rest
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let taking = async move {
+                let mut taken = 0;
+                while let Some(Ok(frame)) =
+                    poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+                    && taken < REST_BYTES
+                {
+                    taken += frame.data_ref().map_or(0, Bytes::len);
+                }
+            };
+            runtime.spawn(tokio::time::timeout(REST_TIMEOUT, taking));
+        }
+    }
 }
 
 /// Browsers that were served with TLS once are to come back with it.

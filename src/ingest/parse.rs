@@ -279,7 +279,10 @@ fn keep(
     }
 }
 
-/// The event's JSON with what the request around it said of it.
+/// Where protocols have the key of who sends: it is not kept.
+const KEYS: [&str; 3] = ["writeKey", "api_key", "token"];
+
+/// The event's JSON with what the request around it said of it, and without a key.
 fn whole(raw: &str, around: Around<'_>, sent_at: &str) -> String {
     let kind = around.kind.map(|kind| format!("\"{kind}\""));
     let told = [
@@ -297,11 +300,12 @@ fn whole(raw: &str, around: Around<'_>, sent_at: &str) -> String {
         .filter_map(|(name, value)| Some((name, value?)))
         .filter(|(name, _)| *name == "type" || !has(name))
         .collect();
-    if more.is_empty() {
+    let is_key = |name: &str| KEYS.contains(&name);
+    if more.is_empty() && !own.iter().any(|(name, _)| is_key(name)) {
         return raw.to_owned();
     }
     // A name that is given twice would be told from the first.
-    let stale = |name: &str| more.iter().any(|(known, _)| *known == name);
+    let stale = |name: &str| is_key(name) || more.iter().any(|(known, _)| *known == name);
     let rest = own.iter().filter(|(name, _)| !stale(name));
     json::with_members(&json::written(rest), &more)
 }

@@ -20,6 +20,7 @@ use super::Judged;
 use crate::domain::batch::Refusal;
 use crate::domain::event::Event;
 use crate::domain::ip_address::IpAddresses;
+use crate::domain::leak;
 use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::storage::db::refresh;
@@ -200,8 +201,8 @@ impl Rules {
         recent.map(|(name, at)| (name.clone(), *at)).collect()
     }
 
-    /// A judgement with no more of people's IP addresses in it than the tenant keeps, in what is
-    /// stored and in what is held.
+    /// A judgement with no more of people's IP addresses in it than the tenant keeps, and with no
+    /// keys, in what is stored and in what is held.
     #[must_use]
     pub fn guarded(&self, mut judged: Judged) -> Judged {
         let text = match &mut judged {
@@ -211,6 +212,9 @@ impl Rules {
         };
         if let Some(reduced) = self.addresses.reduced(text) {
             *text = reduced;
+        }
+        if let Some(masked) = leak::masked(text) {
+            *text = masked;
         }
         judged
     }

@@ -59,13 +59,13 @@ pub async fn once(db: &Db, clock: &Clock) -> Result<(), StorageError> {
             days.push((owner, day));
         }
     }
-    let months = retention::drop_months(db, &kept).await?;
-    if months > 0 {
-        tracing::info!(months, "months were dropped that no tenant keeps");
-    }
     for (owner, before) in days {
         let gone = retention::delete_facts(db, owner, before).await?;
         report(owner.tenant, "days of events", gone);
+    }
+    let months = retention::drop_months(db, &kept).await?;
+    if months > 0 {
+        tracing::info!(months, "months were dropped that no tenant keeps");
     }
     Ok(())
 }

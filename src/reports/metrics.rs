@@ -253,7 +253,7 @@ pub(super) async fn provenance_of(
             Arc::new(Cover::of(snapshot, view.tenant(), &bounds, &Length::ALL).await?)
         }
     };
-    let mut row = provenance(&**snapshot, view, &cover.gaps, types, bots).await?;
+    let mut row = provenance(&**snapshot, view, range.from, &cover.gaps, types, bots).await?;
     for span in &cover.spans {
         let (late, of_bots) = if orders {
             (span.late_orders, span.bot_orders)

@@ -169,7 +169,7 @@ impl Question for Asked {
         let db = &**snapshot;
         let rows = restatements(db, view, currency, bounds, bots).await?;
         let read = rows.len();
-        let row = provenance(db, view, &[range], None, bots).await?;
+        let row = provenance(db, view, range.from, &[range], None, bots).await?;
         Ok(RestatementsAnswer {
             currency,
             zone,

@@ -7,7 +7,7 @@ use tidewater::storage::{Db, schema};
 
 use crate::support::{TestDb, program};
 
-const STEPS: usize = 20;
+const STEPS: usize = 23;
 
 /// Everything that the catalogues know of tables, columns, indexes, constraints and sequences.
 async fn shape(db: &TestDb) -> Value {
@@ -132,6 +132,9 @@ async fn the_program_brings_the_schema_up_and_down_and_says_where_it_stands() {
             "m0018_audit",
             "m0019_privacy",
             "m0020_visits",
+            "m0021_listed_documents",
+            "m0022_devices",
+            "m0023_user_splits",
         ];
         let line = |(n, name)| {
             let state = if n < applied { "applied" } else { "pending" };

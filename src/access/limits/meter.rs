@@ -1,6 +1,7 @@
 //! What was told of limits while a request was answered.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bucket::Bucket;
@@ -18,6 +19,8 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct Meter {
     address: Option<IpAddr>,
+    /// Whether a key was shown that is good.
+    known: AtomicBool,
     told: Mutex<Vec<(Standing, Arc<Bucket>)>>,
 }
 
@@ -29,6 +32,7 @@ impl Meter {
     ) -> (F::Output, Vec<Standing>) {
         let meter = Arc::new(Self {
             address,
+            known: AtomicBool::new(false),
             told: Mutex::default(),
         });
         let answer = METER.scope(Arc::clone(&meter), answering).await;
@@ -46,6 +50,19 @@ pub(super) fn note(standing: Standing, bucket: &Arc<Bucket>) {
         told.retain(|(other, _)| other.kind != standing.kind);
         told.push((standing, Arc::clone(bucket)));
     });
+}
+
+/// Notes that the request which this task answers shows a good key.
+pub(in crate::access) fn known() {
+    let _ = METER.try_with(|meter| meter.known.store(true, Ordering::Relaxed));
+}
+
+/// Whether it did so far.
+#[must_use]
+pub fn is_known() -> bool {
+    METER
+        .try_with(|meter| meter.known.load(Ordering::Relaxed))
+        .unwrap_or(false)
 }
 
 /// Where the request comes from that this task answers, if that is known.

@@ -3,21 +3,18 @@
 //! A bucket is a key that holds when it will be full, in microseconds by the clock of Redis, and goes
 //! when it is. Redis may be away or slow: then it is left out for a while.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, RedisError};
+use redis::RedisError;
 
 use crate::config::RedisUrl;
+use crate::redis_line::{Silence, Spare};
 use crate::storage::Db;
 use crate::storage::queries::installation::installation;
 
-/// How long Redis may take to answer, and to let us in.
+/// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_millis(250);
-const CONNECT: Duration = Duration::from_secs(1);
 /// How long it is left out when it failed.
 const LEFT_OUT: Duration = Duration::from_secs(1);
 
@@ -54,94 +51,49 @@ pub(super) struct Grant {
     pub(super) full_in: Duration,
 }
 
-enum Server {
-    Single(Box<redis::Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-#[derive(Clone)]
-struct Line {
-    connection: Connection,
-    prefix: String,
-}
-
 /// The Redis.
 pub(super) struct Shared {
-    server: Server,
-    /// Nothing while it is left out.
-    line: Mutex<Option<Line>>,
-    failed: tokio::sync::Notify,
+    redis: Spare,
+    /// How the names of our keys begin, once that is known.
+    prefix: OnceLock<String>,
 }
 
 impl Shared {
     /// Connects once it runs.
     pub(super) fn new(url: &RedisUrl) -> Result<Self, RedisError> {
-        let server = match url.cluster() {
-            Some(nodes) => Server::Cluster(Box::new(ClusterClient::new(nodes)?)),
-            None => Server::Single(Box::new(redis::Client::open(url.first())?)),
-        };
         Ok(Self {
-            server,
-            line: Mutex::default(),
-            failed: tokio::sync::Notify::new(),
+            redis: Spare::new(url, PATIENCE)?,
+            prefix: OnceLock::new(),
         })
     }
 
     /// Looks after the connection, for ever.
     pub(super) async fn run(&self, db: &Db) {
         loop {
-            match tokio::time::timeout(2 * CONNECT, self.connect(db)).await {
-                Ok(Ok(line)) => {
-                    *self.lock() = Some(line);
-                    self.failed.notified().await;
+            match self.connect(db).await {
+                Ok(()) => {
+                    self.redis.failed().await;
                     tracing::debug!("each process limits by itself for a while");
                 }
-                Ok(Err(why)) => tracing::debug!(why, "each process limits by itself"),
-                Err(_) => {
-                    tracing::debug!("Redis does not let us in; each process limits by itself");
-                }
+                Err(why) => tracing::debug!(why, "each process limits by itself"),
             }
             tokio::time::sleep(LEFT_OUT).await;
         }
     }
 
-    async fn connect(&self, db: &Db) -> Result<Line, String> {
-        let name = installation(db.control())
-            .await
-            .map_err(|error| error.to_string())?;
-        let opening = async {
-            Ok::<_, RedisError>(match &self.server {
-                Server::Single(client) => {
-                    let config = AsyncConnectionConfig::new()
-                        .set_connection_timeout(Some(CONNECT))
-                        .set_response_timeout(Some(PATIENCE));
-                    let opening = client.get_multiplexed_async_connection_with_config(&config);
-                    Connection::Single(opening.await?)
-                }
-                Server::Cluster(client) => {
-                    let config = ClusterConfig::new()
-                        .set_connection_timeout(CONNECT)
-                        .set_response_timeout(PATIENCE);
-                    let opening = client.get_async_connection_with_config(config);
-                    Connection::Cluster(opening.await?)
-                }
-            })
-        };
-        Ok(Line {
-            connection: opening.await.map_err(|error| error.to_string())?,
-            prefix: format!("tidewater:{name}:limit"),
-        })
+    async fn connect(&self, db: &Db) -> Result<(), String> {
+        if self.prefix.get().is_none() {
+            let name = installation(db.control()).await;
+            let name = name.map_err(|error| error.to_string())?;
+            self.prefix
+                .get_or_init(|| format!("tidewater:{name}:limit"));
+        }
+        self.redis.open().await.map_err(|error| error.to_string())
     }
 
     /// Whether it can be asked.
     pub(super) fn is_up(&self) -> bool {
-        self.lock().is_some()
+        self.redis.is_up()
     }
 
     /// Draws on a bucket: as much as is needed, or as is wanted in advance. Nothing if Redis does not
@@ -153,22 +105,19 @@ impl Shared {
         limit: u32,
         period: Duration,
     ) -> Option<Grant> {
-        let Line { connection, prefix } = self.lock().clone()?;
-        let mut call = redis::cmd("EVAL");
-        call.arg(DRAW).arg(1).arg(format!("{prefix}:{{{bucket}}}"));
+        let prefix = self.prefix.get()?;
         let micros = u64::try_from(period.as_micros()).unwrap_or(u64::MAX);
-        call.arg(need).arg(want).arg(limit).arg(micros);
-        let asking = async {
-            match connection {
-                Connection::Single(mut line) => call.query_async(&mut line).await,
-                Connection::Cluster(mut line) => call.query_async(&mut line).await,
-            }
-        };
+        let mut commands = redis::pipe();
+        let call = commands.cmd("EVAL").arg(DRAW).arg(1);
+        call.arg(format!("{prefix}:{{{bucket}}}"))
+            .arg(need)
+            .arg(want)
+            .arg(limit)
+            .arg(micros);
         let began = Instant::now();
-        let answer: Result<Result<[i64; 4], RedisError>, _> =
-            tokio::time::timeout(PATIENCE, asking).await;
+        let answer: Result<([i64; 4],), Silence> = self.redis.ask(&commands).await;
         let why = match answer {
-            Ok(Ok([granted, remaining, until_there, full_in])) => {
+            Ok(([granted, remaining, until_there, full_in],)) => {
                 let micros =
                     |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
                 return Some(Grant {
@@ -178,18 +127,11 @@ impl Shared {
                     full_in: micros(full_in),
                 });
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it does not answer in time".to_owned(),
+            Err(Silence::LeftOut) => return None,
+            Err(Silence::Refused(error)) => error.to_string(),
+            Err(Silence::Failed(why)) => why,
         };
         tracing::debug!(why, took = ?began.elapsed(), "limits are not shared for a while");
-        // Of several that fail at once, the first says so.
-        if self.lock().take().is_some() {
-            self.failed.notify_one();
-        }
         None
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Line>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -157,6 +157,10 @@ pub(in crate::graphql) struct ApiKeyInput {
     row_scope: Option<RowScopeInput>,
     /// How much it may do; as much as all may if absent.
     quota: Option<QuotaInput>,
+    /// Whether it may run the documents alone that the server's operator lists, whatever other keys
+    /// may: for what is in the hands of strangers, as in an app.
+    #[graphql(default = false)]
+    persisted_only: bool,
     /// Whose data it opens, by name: for the server's operators, who are the admins of its first
     /// tenant. Your own if absent.
     pub(in crate::graphql) tenant: Option<String>,
@@ -175,6 +179,7 @@ impl TryFrom<ApiKeyInput> for Wanted {
             allowed_ips: input.allowed_ips.unwrap_or_default(),
             rows: input.row_scope.map(TryInto::try_into).transpose()?,
             quota: input.quota.map(Into::into),
+            persisted_only: input.persisted_only,
         })
     }
 }
@@ -237,6 +242,11 @@ impl ApiKey {
     async fn quota(&self) -> Option<Quota> {
         let quota: limits::Quota = serde_json::from_value(self.0.quota.clone()?).ok()?;
         Some(quota.into())
+    }
+
+    /// Whether it may run the documents alone that the server's operator lists.
+    async fn persisted_only(&self) -> bool {
+        self.0.persisted_only
     }
 
     /// When it was made.

@@ -22,6 +22,7 @@ use futures_util::stream::unfold;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub(super) use lines::push;
 use lines::{End, Last, Line};
@@ -32,6 +33,7 @@ use super::lists::request;
 use super::rows::Row;
 use super::table::Table;
 use crate::access::{Credentials, Identity, Scope};
+use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::turns::{Turn, Turns};
@@ -42,7 +44,7 @@ use crate::reports::records::{KeyPart, RecordFilter};
 const EXPORTS: usize = 8;
 const EXPORTS_OF_TENANT: usize = 4;
 /// How many records are read at a time.
-const PAGE: u64 = 1_000;
+const PAGE: u64 = 500;
 /// How many bytes are handed over at a time, about.
 const PIECE: usize = 64 * 1024;
 /// How many pieces wait for the client.
@@ -85,13 +87,19 @@ pub(super) struct Export<R: Row> {
 
 /// Where its records come from.
 struct Pages<R: Row> {
-    state: State,
-    key: Credentials,
+    guard: Guard,
     filter: RecordFilter,
     after: Option<Vec<KeyPart>>,
     /// How many more records are wanted, if not all.
     left: Option<u64>,
     list: PhantomData<fn() -> R>,
+}
+
+/// Who may have them.
+#[derive(Clone)]
+struct Guard {
+    state: State,
+    key: Credentials,
 }
 
 /// What they are written to.
@@ -106,6 +114,8 @@ struct Lines {
 
 /// Records of a page, each with its cursor.
 struct Page<R> {
+    /// Who sees this, sees them.
+    view: View,
     records: Vec<(R, String)>,
     has_more: bool,
 }
@@ -148,8 +158,10 @@ impl<R: Row> Export<R> {
                 json: Vec::new(),
             },
             pages: Pages {
-                state,
-                key: reader.key,
+                guard: Guard {
+                    state,
+                    key: reader.key,
+                },
                 filter,
                 after,
                 left: limit,
@@ -201,23 +213,18 @@ async fn write_all<R: Row>(
     pieces: &Sender<Piece>,
 ) -> Result<bool, Cut> {
     let (mut page, mut behind) = first;
-    let closing = behind.state.exports.closing.clone();
+    let guard = behind.guard.clone();
     lines.begin(R::COLUMNS);
     loop {
         if !page.has_more || behind.left == Some(0) {
-            lines.write_page(&page, pieces).await?;
+            lines.write_page(&page, &guard, pieces).await?;
             return Ok(!page.has_more);
         }
-        // While this one is written the next one is read.
-        let reading = tokio::spawn(behind.read());
-        lines.write_page(&page, pieces).await?;
-        if closing.is_cancelled() {
-            return Err(Cut::Problem(Code::ShuttingDown.into()));
-        }
+        // While this one is written the next one is read; not for a client that is gone.
+        let reading = AbortOnDropHandle::new(tokio::spawn(behind.read()));
+        lines.write_page(&page, &guard, pieces).await?;
         let read = reading.await.unwrap_or_else(|_| Err(Code::Internal.into()));
         (page, behind) = read.map_err(Cut::Problem)?;
-        // The client may have taken its time.
-        behind.reader().await.map_err(Cut::Problem)?;
     }
 }
 
@@ -229,11 +236,11 @@ impl<R: Row> Pages<R> {
     }
 
     async fn read_page(mut self) -> Result<Read<R>, Problem> {
-        let identity = self.reader().await?;
+        let identity = self.guard.reader().await?;
         let view = identity.view();
         let limit = self.left.map_or(PAGE, |left| left.min(PAGE));
         let request = request(limit, self.after.take());
-        let reports = &self.state.reports;
+        let reports = &self.guard.state.reports;
         let page = reports.page::<R::Of>(view, &self.filter, &request);
         let page = page.await?;
         let count = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
@@ -242,13 +249,25 @@ impl<R: Row> Pages<R> {
         let cursors: Vec<String> = page.rows.iter().map(cursor::of::<R::Of>).collect();
         let rows = R::of_page(&reports.records(), view, page.rows).await?;
         let page = Page {
+            view: view.clone(),
             records: rows.into_iter().zip(cursors).collect(),
             has_more: page.has_more,
         };
         Ok((page, self))
     }
+}
 
-    /// Who reads it, if they still may.
+impl Guard {
+    /// Passes who still sees this, while the server does not stop.
+    async fn require(&self, view: &View) -> Result<(), Problem> {
+        if self.state.exports.closing.is_cancelled() {
+            return Err(Code::ShuttingDown.into());
+        }
+        let sees = self.reader().await?.view() == view;
+        sees.then_some(()).ok_or_else(|| Code::OutOfScope.into())
+    }
+
+    /// Who reads, if they still may.
     async fn reader(&self) -> Result<Arc<Identity>, Problem> {
         let identity = self.state.access.identify(&self.key).await?;
         identity.may(Scope::Read)?;
@@ -268,15 +287,20 @@ impl Lines {
         }
     }
 
+    /// Writes a page to one who may still see it, however long they take.
     async fn write_page<R: Row>(
         &mut self,
         page: &Page<R>,
+        behind: &Guard,
         pieces: &Sender<Piece>,
     ) -> Result<(), Cut> {
+        behind.require(&page.view).await.map_err(Cut::Problem)?;
         for (row, cursor) in &page.records {
             self.write(row, cursor);
             if self.table.len() + self.json.len() >= PIECE {
                 self.hand_over(pieces).await?;
+                self.last = Some(cursor.clone());
+                behind.require(&page.view).await.map_err(Cut::Problem)?;
             }
         }
         if let Some((_, cursor)) = page.records.last() {

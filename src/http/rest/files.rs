@@ -28,13 +28,14 @@ use super::rows::purchase::Purchase;
 use super::rows::refund::Refund;
 use super::rows::user::User;
 use super::table::Table;
-use crate::access::Scope;
+use std::sync::Arc;
+
+use crate::access::{Credentials, Identity, Scope};
 use crate::domain::tenant::View;
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::identity::{self, Whence};
 use crate::http::stream::Unpacked;
-use crate::reports::Reports;
 use crate::reports::cursor;
 use crate::reports::exports::run::Rendering;
 use crate::reports::exports::{
@@ -166,14 +167,13 @@ pub(in crate::http) async fn file(
     whence: Whence,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let export = match token.parse::<Uuid>() {
+    let (export, key) = match token.parse::<Uuid>() {
         Ok(id) => {
-            let shown = whence.with(identity::key(&headers)?);
-            let identity = state.access.identify(&shown).await?;
-            identity.may(Scope::Export)?;
-            state.reports.export(identity.view(), id).await?
+            let key = whence.with(identity::key(&headers)?);
+            let identity = let_in(&state, &key).await?;
+            (state.reports.export(identity.view(), id).await?, Some(key))
         }
-        Err(_) => state.reports.linked_export(&token).await?,
+        Err(_) => (state.reports.linked_export(&token).await?, None),
     };
     match export.state {
         ExportState::Done => {}
@@ -202,7 +202,7 @@ pub(in crate::http) async fn file(
     let created = export.created_at.format("%Y%m%dT%H%M%SZ");
     let disposition = format!("attachment; filename=\"{name}-{created}.{ending}\"");
     let (first, bytes) = (part.start, part.end - part.start);
-    let body = body(state.reports.clone(), export, part);
+    let body = body(state, key, export, part);
     // It is packed already.
     let mut answer = (status, Extension(Unpacked), body).into_response();
     let headers = answer.headers_mut();
@@ -224,14 +224,33 @@ fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("it has letters, digits and signs alone")
 }
 
-/// The bytes of a part; it breaks off if they are deleted meanwhile.
-fn body(reports: Reports, export: Export, part: std::ops::Range<u64>) -> Body {
+/// Who has this key, if it opens files.
+async fn let_in(state: &State, key: &Credentials) -> Result<Arc<Identity>, Problem> {
+    let identity = state.access.identify(key).await?;
+    identity.may(Scope::Export)?;
+    identity.may_ask_freely()?;
+    Ok(identity)
+}
+
+/// The bytes of a part; it breaks off if they are deleted meanwhile, or the key opens them no more.
+fn body(
+    state: State,
+    key: Option<Credentials>,
+    export: Export,
+    part: std::ops::Range<u64>,
+) -> Body {
     let pieces = try_unfold(part.start, move |at| {
-        let (reports, export, end) = (reports.clone(), export.clone(), part.end);
+        let (state, key, export, end) = (state.clone(), key.clone(), export.clone(), part.end);
         async move {
             if at >= end {
                 return Ok(None);
             }
+            if let Some(key) = &key
+                && let Err(problem) = let_in(&state, key).await
+            {
+                return Err(std::io::Error::other(problem.message().to_owned()));
+            }
+            let reports = &state.reports;
             let place = i64::try_from(at).map_err(std::io::Error::other)?;
             let read = reports.export_bytes(&export, place).await;
             let mut bytes = read.map_err(|_| std::io::Error::other("the database is away"))?;

@@ -21,12 +21,17 @@ impl Table {
     pub(in crate::http) fn text<'a>(&mut self, text: impl Into<Option<&'a str>>) {
         let text = text.into().unwrap_or_default();
         self.separate();
-        let quoted = text.contains([',', '"', '\r', '\n']);
+        let must_quote = |byte: u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+        let quoted = text.bytes().any(must_quote);
         if quoted {
             self.text.push('"');
         }
         if text.starts_with(FORMULAS) {
             self.text.push('\'');
+        }
+        if !quoted {
+            self.text.push_str(text);
+            return;
         }
         for (n, part) in text.split('"').enumerate() {
             if n > 0 {
@@ -34,9 +39,7 @@ impl Table {
             }
             self.text.push_str(part);
         }
-        if quoted {
-            self.text.push('"');
-        }
+        self.text.push('"');
     }
 
     /// A number, a time, an id, or nothing: what can hold neither quotes nor separators.

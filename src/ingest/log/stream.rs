@@ -45,10 +45,11 @@ use crate::config::{FsyncPolicy, IngestConfig, RedisUrl};
 use crate::domain::batch::Batch;
 use crate::error::{Code, Problem};
 use crate::ingest::writer::Writer;
+use crate::redis_line::Server;
 pub use consumer::Consumers;
 pub use erase::Streams;
 use flusher::Waiting;
-use line::{Line, Server};
+use line::Line;
 pub use observer::PartitionHealth;
 use observer::State;
 

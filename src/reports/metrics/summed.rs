@@ -21,6 +21,10 @@ use crate::storage::StorageError;
 use crate::storage::queries::metrics::{Cut, Groups, members, metrics};
 use crate::storage::queries::summaries::{Summarised, cells};
 
+/// How many spans are read at a time.
+const SPANS: usize = 64;
+/// How many sums there may be, of all groups and buckets, before some of them are left out.
+const MAX_SUMS: usize = 2_000_000;
 /// What parts the values of a group's keys: no stored text has it.
 const NUL: char = '\0';
 
@@ -172,20 +176,30 @@ impl Asking<'_> {
         of: &Summaries,
     ) -> Result<(), Failure> {
         let question = self.question;
-        let written = cells(
-            &**self.moment.snapshot,
-            question.view.tenant(),
-            of.part.code,
-            spans,
-        )
-        .await?;
+        for spans in spans.chunks(SPANS) {
+            let tenant = question.view.tenant();
+            let written = cells(&**self.moment.snapshot, tenant, of.part.code, spans).await?;
+            self.add_written(sums, bounds, spans, &written, of)?;
+        }
+        Ok(())
+    }
+
+    fn add_written(
+        &mut self,
+        sums: &mut Sums,
+        bounds: &[DateTime<Utc>],
+        spans: &[Summarised],
+        written: &[(usize, Vec<u8>)],
+        of: &Summaries,
+    ) -> Result<(), Failure> {
+        let question = self.question;
         let mut name = String::new();
         let by_value = !question.mentions(summary::qualifier(of.part.subject));
         for (place, bytes) in written {
-            let bucket = bounds.partition_point(|bound| *bound <= spans[place].range.from) - 1;
+            let bucket = bounds.partition_point(|bound| *bound <= spans[*place].range.from) - 1;
             // The group of the value before, if it counts: cells of one value follow one another.
             let mut last: Option<(String, Option<usize>)> = None;
-            summary::read(&bytes, |value, qualified, cell| {
+            summary::read(bytes, |value, qualified, cell| {
                 self.rows_read += 1;
                 let of_dimension = |dimension: Dimension| {
                     debug_assert!(knows(of.part, dimension));
@@ -211,6 +225,13 @@ impl Asking<'_> {
                 }
             })
             .map_err(StorageError::from)?;
+            // Before the next one, for what is asked may be of more than there is room for.
+            if sums.groups.len() > MAX_GROUPS as usize {
+                return Err(super::too_many_groups(MAX_GROUPS));
+            }
+            if sums.groups.iter().map(|group| group.0.len()).sum::<usize>() > MAX_SUMS {
+                return Err(super::too_many_groups(MAX_GROUPS));
+            }
         }
         Ok(())
     }

@@ -60,7 +60,8 @@ impl Users {
 
 impl WhoIsWho {
     /// What a snapshot knows of a tenant's users, or more: another question may have seen a later
-    /// one. Then some facts of this one are told by what was learnt since of who did them.
+    /// one. Then some facts of this one are told by what was learnt since of who did them. But for
+    /// numbers that it has not: its facts have ids there.
     pub(super) async fn of(
         &self,
         snapshot: &Snapshot,
@@ -68,7 +69,13 @@ impl WhoIsWho {
     ) -> Result<Arc<Aliases>, StorageError> {
         let before = self.lock().get(&tenant).cloned().unwrap_or_default();
         let now = known(&**snapshot, tenant).await?;
-        if now.change <= before.known.change && now.number <= before.known.number {
+        if now.number < before.known.number {
+            let all = aliases(&**snapshot, tenant, Known::default()).await?;
+            let mut then = Aliases::default();
+            then.learn(now, all);
+            return Ok(Arc::new(then));
+        }
+        if now.change <= before.known.change && now.number == before.known.number {
             return Ok(before);
         }
         let news = aliases(&**snapshot, tenant, before.known).await?;

@@ -46,6 +46,8 @@ pub struct Model {
     pub last_used_at: Option<DateTimeUtc>,
     /// From where, truncated.
     pub last_used_address: Option<String>,
+    /// Whether it may run listed documents alone.
+    pub persisted_only: bool,
     /// In which change of keys it changed last.
     pub changed: i64,
     /// Whose data it opens.

@@ -19,6 +19,8 @@ pub struct Model {
     pub bot: bool,
     /// When someone said whether it is; none where the list alone spoke.
     pub classified_at: Option<DateTimeUtc>,
+    /// What it runs on, by its text: `desktop`, `mobile` or `tablet`. The database says so.
+    pub device: String,
     /// What it did.
     #[sea_orm(has_many)]
     pub events: HasMany<super::event::Entity>,

@@ -23,7 +23,6 @@ use crate::domain::tenant::View;
 use crate::storage::StorageError;
 use crate::storage::entity::sales_minute::Grain;
 pub use expected::expected;
-pub use frame::DEVICE;
 use frame::Frame;
 use sql::Sql;
 

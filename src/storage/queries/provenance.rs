@@ -21,7 +21,7 @@ pub struct ProvenanceRow {
     pub excluded_bots: i64,
     /// How many of the tenant's events are in quarantine, [`MAX_QUARANTINED`] at the most.
     pub quarantined: i64,
-    /// From when on the tenant's events are kept, if the ranges begin before.
+    /// From when on the tenant's events are kept, if the question's range begins before.
     pub kept_from: Option<DateTime<Utc>>,
 }
 
@@ -35,15 +35,13 @@ const SQL: &str = "
             FROM (SELECT FROM quarantine WHERE tenant_id = $1 AND state = 'held' LIMIT $6) AS held
            ) AS quarantined,
            (SELECT kept_from FROM privacy_policy
-            WHERE tenant_id = $1
-                  AND kept_from > (SELECT min(since) FROM unnest($2::timestamptz[]) AS since)
-           ) AS kept_from
+            WHERE tenant_id = $1 AND kept_from > $7) AS kept_from
     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS range (since, before)
     JOIN traffic_minute ON minute >= since AND minute < before
     WHERE tenant_id = $1
           AND ($4::text[] IS NULL OR event_type = ANY($4))";
 
-/// What there is to say of the events of some ranges, of these types or of all; `bots` tells whether
+/// What there is to say of a question that begins at `begin`, and of the events of some ranges, of these types or of all; `bots` tells whether
 /// those of bots are counted. Of what a view does not show nothing is told, and the sums tell no rows
 /// apart: so who does not see all is told nothing.
 ///
@@ -52,6 +50,7 @@ const SQL: &str = "
 pub async fn provenance(
     db: &impl ConnectionTrait,
     view: &View,
+    begin: DateTime<Utc>,
     ranges: &[TimeRange],
     types: Option<&[&str]>,
     bots: bool,
@@ -75,6 +74,7 @@ pub async fn provenance(
         types.map(owned).into(),
         bots.into(),
         MAX_QUARANTINED.into(),
+        begin.into(),
     ];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, SQL, values);
     let row = ProvenanceRow::find_by_statement(statement).one(db).await?;

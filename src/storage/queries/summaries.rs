@@ -199,7 +199,8 @@ pub struct Alias {
     pub change: i64,
 }
 
-/// What changed of it: who became somebody else's, and who got a number since. Each by its index.
+/// What changed of it, in order: who became somebody else's, or their own again, and who got a number
+/// since. Each by its index.
 const ALIASES: &str = "
     SELECT own.number, canonical_id, whose.number AS canonical, change
     FROM (SELECT user_id, canonical_id, change FROM user_alias
@@ -214,7 +215,12 @@ const ALIASES: &str = "
           JOIN user_alias AS alias ON alias.tenant_id = $1 AND canonical_id = newer.user_id
           WHERE newer.tenant_id = $1 AND newer.number > $3) AS alias
     JOIN user_number AS own ON own.tenant_id = $1 AND own.user_id = alias.user_id
-    LEFT JOIN user_number AS whose ON whose.tenant_id = $1 AND whose.user_id = canonical_id";
+    LEFT JOIN user_number AS whose ON whose.tenant_id = $1 AND whose.user_id = canonical_id
+    UNION ALL
+    SELECT number, user_id, number, change
+    FROM user_split JOIN user_number USING (tenant_id, number)
+    WHERE tenant_id = $1 AND change > $2
+    ORDER BY change";
 
 /// Every numbered user of whom that is not known.
 ///

@@ -44,6 +44,21 @@ pub(super) async fn mark(
             .bind(change)
             .execute(&mut **transaction)
             .await?;
+        // Those who have no row are their own again.
+        sqlx::query(
+            "INSERT INTO user_split (tenant_id, number, change)
+             SELECT $1, number, $3 FROM user_number
+             WHERE tenant_id = $1 AND user_id = ANY($2)
+                   AND NOT EXISTS (SELECT FROM user_alias
+                                   WHERE user_alias.tenant_id = $1
+                                         AND user_alias.user_id = user_number.user_id)
+             ON CONFLICT (tenant_id, number) DO UPDATE SET change = excluded.change",
+        )
+        .bind(tenant.0)
+        .bind(ids)
+        .bind(change)
+        .execute(&mut **transaction)
+        .await?;
     }
     Ok(())
 }

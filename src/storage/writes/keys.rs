@@ -46,6 +46,8 @@ pub struct NewKey {
     pub row_scope: Option<Value>,
     /// How much it may do.
     pub quota: Option<Value>,
+    /// Whether it may run listed documents alone.
+    pub persisted_only: bool,
 }
 
 /// Stores a key; if one with the same secret is there, that one stays as it is.
@@ -75,6 +77,7 @@ pub async fn create(
         "allowedIps": new.allowed_ips,
         "rowScope": new.row_scope,
         "quota": new.quota,
+        "persistedOnly": new.persisted_only,
     });
     let row = api_key::ActiveModel {
         api_key_id: Set(new.id),
@@ -90,6 +93,7 @@ pub async fn create(
         allowed_ips: Set(new.allowed_ips),
         row_scope: Set(new.row_scope),
         quota: Set(new.quota),
+        persisted_only: Set(new.persisted_only),
         ..Default::default()
     };
     let stored = api_key::Entity::insert(row)

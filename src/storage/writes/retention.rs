@@ -1,8 +1,8 @@
 //! Takes out what is older than a tenant keeps: facts and all that follows from them, and what came
 //! with events.
 //!
-//! A month that no tenant keeps goes as a whole. All other facts go day by day and hour by hour,
-//! each with its rollups in one transaction, so that no answer depends on how far it is.
+//! Facts go day by day and hour by hour, each with its rollups in one transaction, so that no answer
+//! depends on how far it is. The tables of a month that nobody has anything in any more are dropped.
 
 use std::collections::BTreeMap;
 

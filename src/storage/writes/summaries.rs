@@ -398,7 +398,9 @@ pub async fn in_doubt(
     };
     let changes: Vec<(i64, i32)> = sqlx::query_as(
         "SELECT change, number FROM user_alias JOIN user_number USING (tenant_id, user_id)
-         WHERE tenant_id = $1 AND change > $2",
+         WHERE tenant_id = $1 AND change > $2
+         UNION ALL
+         SELECT change, number FROM user_split WHERE tenant_id = $1 AND change > $2",
     )
     .bind(tenant.0)
     .bind(since)

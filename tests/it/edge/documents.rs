@@ -195,3 +195,40 @@ async fn a_list_is_a_short_cut_where_it_is_not_all() {
         assert_eq!(code(&post(&app, &body).await.1), wanted, "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_key_may_be_bound_to_what_is_listed_by_itself() {
+    let file = manifest(&json!({"name": LISTED}));
+    let app = with(listing(&file, false)).await;
+    let made = app
+        .data(
+            r#"mutation { createApiKey(input: {name: "app", scopes: [READ], persistedOnly: true}) {
+                secret apiKey { persistedOnly } } }"#,
+        )
+        .await;
+    let made = &made["createApiKey"];
+    assert_eq!(made["apiKey"]["persistedOnly"], true);
+    let secret = made["secret"].as_str().unwrap();
+    let ask = async |key: &str, body: Value| -> Value {
+        let request = app.anonymous(Method::POST, "/graphql").bearer_auth(key);
+        let answer = request.json(&body).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    // What may be kept: the bound key must not be shown what another had made.
+    let kept = r#"{ topProducts(range: {between: {from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z"}}) {
+        provenance { source } } }"#;
+    for _ in 0..3 {
+        app.data(kept).await;
+        let told = ask(secret, json!({"query": kept})).await;
+        assert_eq!(code(&told), "document_not_allowed");
+    }
+    let told = ask(secret, json!({"documentId": "name"})).await;
+    assert_eq!(told["data"], json!({"__typename": "Query"}));
+    // Nor does it ask otherwise.
+    let list = app.anonymous(Method::GET, "/v1/users").bearer_auth(secret);
+    let (status, told) = answer(list).await;
+    assert_eq!(
+        (status.as_u16(), &told["code"]),
+        (403, &json!("document_not_allowed"))
+    );
+}

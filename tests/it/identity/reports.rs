@@ -217,3 +217,43 @@ async fn what_is_known_of_one_id_is_known_of_the_user_whichever_it_becomes() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_is_their_own_again_is_so_in_what_was_summed_up_and_known_before() {
+    let app = TestApp::start().await;
+    let users = async || {
+        let hour = r#"{between: {from: "2026-03-01T10:00:00Z", to: "2026-03-01T11:00:00Z"}}"#;
+        let query = format!(
+            "{{ metrics(input: {{measures: [USERS], range: {hour}}}) {{
+                series {{ total }} provenance {{ source }} }} }}"
+        );
+        app.data(&query).await["metrics"].take()
+    };
+    let one =
+        |count: &str| json!({"series": [{"total": count}], "provenance": {"source": "ROLLUP"}});
+    let by = |user: &str| Order::of("mug").by(user).at("2026-03-01T10:30:00Z").event();
+    let devices = json!({
+        "eventId": Uuid::new_v4(), "type": "alias", "timestamp": "2026-03-01T12:50:00Z",
+        "anonymousId": "w", "previousId": "v",
+    });
+    app.accept(&[
+        by("ann"),
+        by("bob"),
+        identify("bob", "v", 30),
+        identify("ann", "w", 30),
+        devices,
+    ])
+    .await;
+    let summed = "SELECT count(*) FROM summarised WHERE start = '2026-03-01T10:00:00Z'";
+    let summing = async {
+        while app.db.number(summed).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    let summing = tokio::time::timeout(std::time::Duration::from_mins(1), summing);
+    summing.await.expect("what is over is summed up");
+    assert_eq!(users().await, one("1"));
+    // The device turns out to have been somebody else's first: that keeps the two apart.
+    app.accept(&[identify("carl", "w", 5)]).await;
+    assert_eq!(users().await, one("2"));
+}

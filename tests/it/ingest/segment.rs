@@ -239,3 +239,28 @@ async fn a_summary_lists_what_was_not_stored_and_no_other_parameter_is_known() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_key_that_a_library_puts_into_an_event_is_not_kept() {
+    let app = TestApp::start().await;
+    let made = "tw_live_0123456789abcdefghijABCDEFGHIJ012345";
+    let good = json!({"type": "track", "event": "Product Clicked", "userId": "u", "writeKey": KEY,
+        "timestamp": "2026-03-01T12:00:00Z", "properties": {"token": made}});
+    // Of no time: it is held back.
+    let bad = json!({"type": "track", "event": "Product Clicked", "userId": "u", "writeKey": KEY,
+        "timestamp": "?", "properties": {"token": made}});
+    for message in [good, bad] {
+        let request = app.anonymous(Method::POST, "/v1/track");
+        let request = request.header("content-type", "text/plain");
+        let (status, answer) = answer(request.body(message.to_string())).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let kept = "SELECT count(*) FROM event, quarantine
+                WHERE data->>'token' = 'tw_live_***' AND quarantine.payload LIKE '%tw_live_***%'";
+    assert_eq!(app.db.number(kept).await, 1);
+    let keys = format!(
+        "SELECT count(*) FROM event, quarantine
+         WHERE concat(data, payload) LIKE '%{KEY}%' OR concat(data, payload) LIKE '%{made}%'"
+    );
+    assert_eq!(app.db.number(&keys).await, 0);
+}

@@ -103,6 +103,16 @@ async fn old_events_go_with_all_that_follows_from_them_and_reports_say_so() {
     let new = app.data(&ask("2026-06-20")).await;
     assert_eq!(new["sales"]["provenance"]["warnings"], json!([]), "{new}");
 
+    // Nor is it forgotten where nothing is left to be read but what was summed up.
+    let db = Db::open(&app.db.url(), |_| ()).await.unwrap();
+    jobs::summaries::once(&db, &clock).await.unwrap();
+    db.close().await;
+    let gone = r#"{ sales(range: {from: "2026-06-19T00:00:00Z", to: "2026-06-20T00:00:00Z"}) {
+        provenance { keptFrom } } }"#;
+    let gone = app.data(gone).await;
+    let kept_from = &gone["sales"]["provenance"]["keptFrom"];
+    assert_eq!(kept_from, "2026-06-20T00:00:00+00:00", "{gone}");
+
     let mut command = program();
     command
         .args(["rollups", "rebuild", "--all"])

@@ -5,38 +5,11 @@
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
+use redis::aio::ConnectionLike;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, Value};
+use redis::{Cmd, FromRedisValue, RedisError, Value};
 
-use crate::config::RedisUrl;
-
-/// How long Redis has to let us in.
-const CONNECT: Duration = Duration::from_secs(1);
-
-/// Where the Redis is.
-#[derive(Clone)]
-pub(super) enum Server {
-    Single(Box<redis::Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-impl Server {
-    pub(super) fn new(url: &RedisUrl) -> Result<Self, RedisError> {
-        Ok(match url.cluster() {
-            Some(nodes) => Self::Cluster(Box::new(ClusterClient::new(nodes)?)),
-            None => Self::Single(Box::new(redis::Client::open(url.first())?)),
-        })
-    }
-}
-
-#[allow(clippy::large_enum_variant, reason = "a process has a handful of them")]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
+use crate::redis_line::{Connection, Server, is_spoilt};
 
 /// The connection.
 pub(super) struct Line {
@@ -97,42 +70,13 @@ impl Line {
         // Taken and put back, for a borrow that is returned from one arm lasts in all.
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => self.server.open(self.patience).await?,
         };
         Ok(self.connection.insert(connection))
     }
 
-    async fn open(&self) -> Result<Connection, RedisError> {
-        let opening = async {
-            Ok(match &self.server {
-                Server::Single(client) => {
-                    let config = AsyncConnectionConfig::new()
-                        .set_connection_timeout(Some(CONNECT))
-                        .set_response_timeout(Some(self.patience));
-                    let connection = client.get_multiplexed_async_connection_with_config(&config);
-                    Connection::Single(connection.await?)
-                }
-                Server::Cluster(client) => {
-                    let config = ClusterConfig::new()
-                        .set_connection_timeout(CONNECT)
-                        .set_response_timeout(self.patience);
-                    let connection = client.get_async_connection_with_config(config);
-                    Connection::Cluster(connection.await?)
-                }
-            })
-        };
-        tokio::time::timeout(2 * CONNECT, opening)
-            .await
-            .unwrap_or_else(|_| Err((ErrorKind::Io, "connecting took too long").into()))
-    }
-
     /// Gives up a connection that may be broken, or whose next answer may be an old one.
     fn checked<T>(&mut self, result: Result<T, RedisError>) -> Result<T, RedisError> {
-        let is_spoilt = |error: &RedisError| {
-            error.is_io_error()
-                || error.is_unrecoverable_error()
-                || error.code() == Some("READONLY")
-        };
         if result.as_ref().is_err_and(is_spoilt) {
             self.connection = None;
         }

@@ -7,13 +7,8 @@ use crate::domain::measure::Dimension;
 use crate::domain::tenant::RowScope;
 use crate::storage::entity::sales_minute::Grain;
 
-/// What a `user_agent` is of; as plain a rule as there can be.
-pub const DEVICE: &str = "CASE
-    WHEN user_agent.user_agent IS NULL THEN ''
-    WHEN user_agent.user_agent ~* 'ipad|tablet|kindle|silk/|playbook' THEN 'tablet'
-    WHEN user_agent.user_agent ~* 'android' AND user_agent.user_agent !~* 'mobile' THEN 'tablet'
-    WHEN user_agent.user_agent ~* 'mobi|iphone|ipod|android|blackberry|opera mini' THEN 'mobile'
-    ELSE 'desktop' END";
+/// What the program of a fact runs on, if it has one.
+pub(super) const DEVICE: &str = "coalesce(user_agent.device, '')";
 
 /// The month in which each user bought first.
 const COHORT: &str = "cohort AS (

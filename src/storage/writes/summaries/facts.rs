@@ -13,7 +13,6 @@ use crate::domain::summary::visits::{self, SessionId, Visits, Who};
 use crate::domain::summary::{Cells, Part};
 use crate::domain::tenant::TenantId;
 use crate::storage::StorageError;
-use crate::storage::queries::metrics::DEVICE;
 
 /// The word of the type of events that put something into a cart.
 const ADD_TO_CART: &str = "add_to_cart";
@@ -24,7 +23,7 @@ pub(super) type Parts = BTreeMap<Part, Cells>;
 fn with_devices(select: &str) -> String {
     format!(
         "WITH device AS MATERIALIZED (
-             SELECT user_agent_id, {DEVICE} AS device FROM user_agent WHERE tenant_id = $1
+             SELECT user_agent_id, device FROM user_agent WHERE tenant_id = $1
          ) {select}"
     )
 }

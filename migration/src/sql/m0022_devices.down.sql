@@ -1,0 +1,1 @@
+ALTER TABLE user_agent DROP COLUMN device;
