@@ -3,7 +3,7 @@
 //!
 //! The past is loaded with `tidewater load --history`; what is over is summed up before the first
 //! question. With `TIDEWATER_BENCH_PARQUET` set to a folder the facts are written there as CSV for
-//! `duckdb.py`, which asks `DuckDB` the same.
+//! `ask_duckdb.py`, which asks `DuckDB` the same.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 """Asks DuckDB what `metrics` was asked, over the same facts in Parquet.
 
     TIDEWATER_BENCH_PARQUET=folder cargo bench --bench load -- metrics
-    python3 benches/load/duckdb.py folder
+    python3 benches/load/ask_duckdb.py folder
 
-Needs the package duckdb. Prints the median of three runs of each question beside the figure that
-the bench wrote into questions.json.
+Needs the packages duckdb and pytz. Prints the median of three runs of each question beside the
+figure that the bench wrote into questions.json.
 """
 
 import json
