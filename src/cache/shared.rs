@@ -172,10 +172,8 @@ impl Shared {
 
     /// Keeps an answer, if there is one, and lets others make the next.
     pub(super) async fn put(&self, history: &str, key: &impl Display, answer: Option<Vec<u8>>) {
-        let Ok(_turn) = self.writes.try_acquire() else {
-            return;
-        };
-        let has_room = self.has_room.load(Ordering::Relaxed);
+        let turn = self.writes.try_acquire();
+        let has_room = turn.is_ok() && self.has_room.load(Ordering::Relaxed);
         let answer = answer.filter(|answer| has_room && answer.len() <= MAX_VALUE);
         let _: Option<()> = self
             .ask(|prefix| {

@@ -304,10 +304,13 @@ fn whole(raw: &str, around: Around<'_>, sent_at: &str) -> String {
     if more.is_empty() && !own.iter().any(|(name, _)| is_key(name)) {
         return raw.to_owned();
     }
+    let mask = RawValue::from_string("\"***\"".to_owned()).expect("it is JSON");
     // A name that is given twice would be told from the first.
-    let stale = |name: &str| is_key(name) || more.iter().any(|(known, _)| *known == name);
+    let stale = |name: &str| more.iter().any(|(known, _)| *known == name);
     let rest = own.iter().filter(|(name, _)| !stale(name));
-    json::with_members(&json::written(rest), &more)
+    // Each in its place, so that it is judged again as it was.
+    let rest = rest.map(|(name, raw)| (name.clone(), if is_key(name) { &*mask } else { *raw }));
+    json::with_members(&json::written(rest.collect::<Vec<_>>().iter()), &more)
 }
 
 /// The event's JSON without the time of sending.

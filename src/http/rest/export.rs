@@ -2,9 +2,9 @@
 //!
 //! It is read page by page, each behind the last record of the one before, so it holds neither a
 //! transaction nor a connection while the client takes its time. While a page is written the next one
-//! is read. Each record carries the cursor of
-//! its place: who was cut off goes on from the last whole one. A stream that ends well says so: as
-//! lines of JSON with a last line, as CSV by ending as HTTP has it. One that does not, does not.
+//! is read. Each record carries the cursor of its place: who was cut off goes on from the last whole
+//! one. A stream that ends well says so: as lines of JSON with a last line, as CSV by ending as HTTP
+//! has it. One that does not, does not.
 
 mod lines;
 
@@ -291,16 +291,16 @@ impl Lines {
     async fn write_page<R: Row>(
         &mut self,
         page: &Page<R>,
-        behind: &Guard,
+        guard: &Guard,
         pieces: &Sender<Piece>,
     ) -> Result<(), Cut> {
-        behind.require(&page.view).await.map_err(Cut::Problem)?;
+        guard.require(&page.view).await.map_err(Cut::Problem)?;
         for (row, cursor) in &page.records {
             self.write(row, cursor);
             if self.table.len() + self.json.len() >= PIECE {
                 self.hand_over(pieces).await?;
                 self.last = Some(cursor.clone());
-                behind.require(&page.view).await.map_err(Cut::Problem)?;
+                guard.require(&page.view).await.map_err(Cut::Problem)?;
             }
         }
         if let Some((_, cursor)) = page.records.last() {

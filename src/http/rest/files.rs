@@ -5,6 +5,8 @@
 
 mod range;
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Extract};
@@ -28,8 +30,6 @@ use super::rows::purchase::Purchase;
 use super::rows::refund::Refund;
 use super::rows::user::User;
 use super::table::Table;
-use std::sync::Arc;
-
 use crate::access::{Credentials, Identity, Scope};
 use crate::domain::tenant::View;
 use crate::error::{Code, Problem};

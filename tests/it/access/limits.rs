@@ -17,6 +17,22 @@ use crate::support::{
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 #[tokio::test]
+async fn an_operation_costs_the_same_whatever_else_its_document_holds() {
+    let app = TestApp::start().await;
+    let day = r#"range: {from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z"}"#;
+    let asked = format!("query Q {{ sales({day}) {{ totals {{ orders buyers }} }} }}");
+    let beside = format!("{asked} subscription S {{ liveSales(window: ONE_HOUR) {{ orders }} }}");
+    let mut costs = Vec::new();
+    for query in [asked, beside] {
+        let body = json!({"query": query, "operationName": "Q"});
+        let (_, told) = answer(app.request(Method::POST, "/graphql").json(&body)).await;
+        costs.push(told["extensions"]["cost"]["complexity"].clone());
+    }
+    assert!(costs[0].as_i64() > Some(1), "{costs:?}");
+    assert_eq!(costs[0], costs[1]);
+}
+
+#[tokio::test]
 async fn what_is_used_up_is_refused_and_headers_tell_how_much_is_left() {
     let app = TestApp::start().await;
     let quota = json!({"pointsPerMinute": 30, "eventsPerMinute": 3, "exportsPerHour": 1});

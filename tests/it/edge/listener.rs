@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -27,6 +28,17 @@ async fn answer_to(app: &TestApp, bytes: &[u8]) -> String {
 
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn who_is_refused_before_all_is_sent_is_told_why() {
+    let app = TestApp::start().await;
+    for _ in 0..20 {
+        let request = app.anonymous(Method::POST, "/v1/batch");
+        let request = request.bearer_auth("nobody's key, nobody's");
+        let answer = request.body(vec![b' '; 5_000_000]).send().await;
+        assert_eq!(answer.unwrap().status(), StatusCode::UNAUTHORIZED);
+    }
 }
 
 #[tokio::test]
