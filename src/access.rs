@@ -110,6 +110,7 @@ impl fmt::Debug for Credentials {
 struct Known {
     /// Nobody, if there is no such key.
     identity: Option<Arc<Identity>>,
+    /// Not later than it was read.
     read_at: Instant,
 }
 
@@ -258,7 +259,7 @@ impl Inner {
         match &known.identity {
             Some(identity) => {
                 let unchanged = !self.changes.is_newer(identity);
-                unchanged && (age < SHORT_MEMORY || self.changes.is_looking())
+                unchanged && (age < SHORT_MEMORY || self.changes.are_seen_since(known.read_at))
             }
             None => age < SHORT_MEMORY,
         }
@@ -266,6 +267,7 @@ impl Inner {
 
     async fn find(&self, hashes: Vec<Hash>) -> Result<Known, StorageError> {
         let hash = hashes[0];
+        let read_at = Instant::now();
         let stale = self.stale.get(&hash).await;
         // One that changed is not what it was.
         let stale = stale.filter(|stale| !self.changes.is_newer(stale));
@@ -284,10 +286,7 @@ impl Inner {
             }
             Err(error) => return Err(error),
         };
-        Ok(Known {
-            identity,
-            read_at: Instant::now(),
-        })
+        Ok(Known { identity, read_at })
     }
 
     async fn look_up(&self, hashes: &[Hash]) -> Result<Option<Arc<Identity>>, StorageError> {

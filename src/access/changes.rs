@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Identity, MEMORY, STALE};
+use crate::storage::entity::api_key;
 use crate::storage::queries::keys::changes;
 use crate::storage::{Db, StorageError};
 
@@ -24,14 +25,22 @@ const BELIEVED: Duration = Duration::from_millis(900);
 /// How many keys that changed are known; for as long as what they were before may be believed.
 const CHANGED: u64 = 100_000;
 
+#[derive(Clone, Copy)]
+struct Looked {
+    /// When the first look had ended: of what changed before it nothing is known.
+    since: Instant,
+    /// When the last look began.
+    last: Instant,
+}
+
 /// The changes that were seen.
 pub(super) struct Changes {
     /// The number of the last one of each key.
     of: Cache<Uuid, i64>,
     /// The number of the last one; below 0 before the first look.
     last: AtomicI64,
-    /// When it was last looked.
-    looked: Mutex<Option<Instant>>,
+    /// Since when nothing was missed, and when it was last looked.
+    looked: Mutex<Option<Looked>>,
     tell: watch::Sender<i64>,
 }
 
@@ -50,11 +59,12 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Looks what changed since; whether nothing that was known can be believed.
+    /// Looks what changed since; whether nothing that was known before can be believed: this was the
+    /// first look, or one at another database.
     pub(super) async fn look(&self, db: &Db) -> bool {
         let begun = Instant::now();
         let last = self.last.load(Ordering::Relaxed);
-        // Before the first look nothing is known that could have changed.
+        // The first look only tells from where on the next one looks.
         let since = if last < 0 { i64::MAX } else { last };
         let looking = tokio::time::timeout(PATIENCE, changes(db.control(), since)).await;
         let looking = looking.unwrap_or_else(|_| {
@@ -73,22 +83,34 @@ impl Changes {
             self.of.insert(*key, *number);
         }
         self.last.store(now, Ordering::Relaxed);
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
         // A database that knows less than before is another one, or has been restored.
-        let is_another = last > now;
-        if is_another {
+        let is_new = last < 0 || last > now;
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looked.filter(|_| !is_new);
+        *looked = Some(Looked {
+            since: before.map_or_else(Instant::now, |looked| looked.since),
+            last: begun,
+        });
+        drop(looked);
+        if is_new {
             self.of.invalidate_all();
         }
         if now != last {
             self.tell.send_replace(now);
         }
-        is_another
+        is_new
     }
 
-    /// Whether it is being looked: what is remembered and has not changed is true.
-    pub(super) fn is_looking(&self) -> bool {
+    /// What this process changed itself it need not look for.
+    pub(super) fn note(&self, key: &api_key::Model) {
+        self.of.insert(key.api_key_id, key.changed);
+    }
+
+    /// Whether every change is seen since this moment: what was read after it, and has not changed,
+    /// is true.
+    pub(super) fn are_seen_since(&self, read_at: Instant) -> bool {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.is_some_and(|at| at.elapsed() < BELIEVED)
+        looked.is_some_and(|looked| looked.since <= read_at && looked.last.elapsed() < BELIEVED)
     }
 
     /// Whether a key changed since this was read.

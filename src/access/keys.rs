@@ -295,10 +295,13 @@ impl Access {
         let now = self.0.clock.now();
         let until = now + overlap;
         let rotated = writes::rotate(db, (tenant, id), kept, until, actor, now).await?;
-        Ok((rotated.ok_or(Code::NoSuchKey)?, made))
+        let rotated = rotated.ok_or(Code::NoSuchKey)?;
+        self.0.changes.note(&rotated);
+        Ok((rotated, made))
     }
 
-    /// Revokes a key.
+    /// Revokes a key: from now on it opens nothing here, and within a second nothing at any other
+    /// process.
     ///
     /// # Errors
     /// [`Code::NoSuchKey`] if there is none that was not revoked, or that the database is away.
@@ -309,7 +312,9 @@ impl Access {
     ) -> Result<api_key::Model, Problem> {
         let now = self.0.clock.now();
         let revoked = writes::revoke(self.0.db.control(), (tenant, id), actor, now).await?;
-        revoked.ok_or_else(|| Code::NoSuchKey.into())
+        let revoked = revoked.ok_or(Code::NoSuchKey)?;
+        self.0.changes.note(&revoked);
+        Ok(revoked)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::fmt::Display;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use redis::{FromRedisValue, InfoDict, Pipeline, RedisError};
@@ -287,17 +287,22 @@ fn names(prefix: &str, history: &str, key: &impl Display) -> [String; 2] {
 
 /// Which build of the program this is: another may ask, or write, in other words. A program that
 /// cannot read itself stands alone.
-fn build() -> String {
-    let read = || {
-        let mut program = std::fs::File::open(std::env::current_exe()?)?;
-        let (mut hasher, mut buffer) = (Xxh3::new(), vec![0; 256 * 1024]);
-        loop {
-            match program.read(&mut buffer)? {
-                0 => return Ok::<_, std::io::Error>(hasher.digest()),
-                length => hasher.update(&buffer[..length]),
-            }
+fn build() -> &'static str {
+    static BUILD: LazyLock<String> = LazyLock::new(|| {
+        let hash = hash_of_program();
+        let hash = hash.unwrap_or_else(|_| uuid::Uuid::new_v4().as_u64_pair().0);
+        format!("{hash:016x}")
+    });
+    &BUILD
+}
+
+fn hash_of_program() -> std::io::Result<u64> {
+    let mut program = std::fs::File::open(std::env::current_exe()?)?;
+    let (mut hasher, mut buffer) = (Xxh3::new(), vec![0; 256 * 1024]);
+    loop {
+        match program.read(&mut buffer)? {
+            0 => return Ok(hasher.digest()),
+            length => hasher.update(&buffer[..length]),
         }
-    };
-    let hash = read().unwrap_or_else(|_| uuid::Uuid::new_v4().as_u64_pair().0);
-    format!("{hash:016x}")
+    }
 }

@@ -38,9 +38,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 32 * 1024;
 /// and how many headers it may have.
 const HEADERS: usize = 64;
-/// How much of a body that nobody wants is taken, and for how long.
+/// How much of what arrives on a connection waits to be read.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How much of a body that nobody wants is taken, and for how long: as long as one that is wanted.
 const REST_BYTES: usize = 8 * 1024 * 1024;
-const REST_TIMEOUT: Duration = Duration::from_secs(2);
+const REST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the two sides may take to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be taken.
@@ -126,6 +128,7 @@ async fn converse(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS)
         .max_header_size(HEAD_BYTES);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
