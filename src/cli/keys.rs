@@ -185,7 +185,7 @@ impl Keys {
     }
 }
 
-/// A key as a line of a list.
+/// A key as a line of a list: what it is, and by what it is limited.
 fn line(key: &api_key::Model) -> String {
     let now = Clock::System.now();
     let state = if key.revoked_at.is_some() {
@@ -195,19 +195,35 @@ fn line(key: &api_key::Model) -> String {
     } else {
         "active"
     };
+    let minute = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%MZ").to_string();
     let used = key.last_used_at.map_or("never used".to_owned(), |at| {
         let from = key.last_used_address.as_deref().unwrap_or("unknown");
-        format!("used {} from {from}", at.format("%Y-%m-%dT%H:%MZ"))
+        format!("used {} from {from}", minute(at))
     });
-    let rows = key.row_scope.as_ref().map(|rows| format!("  rows {rows}"));
-    format!(
-        "{}  {}…  {state}  {}  {}  {used}{}",
-        key.api_key_id,
-        key.prefix,
+    let listed = |what: &str, all: &[String]| {
+        (!all.is_empty()).then(|| format!("{what} {}", all.join(",")))
+    };
+    let json = |what: &str, value: &Option<serde_json::Value>| {
+        value.as_ref().map(|value| format!("{what} {value}"))
+    };
+    let limits = [
+        key.expires_at.map(|at| format!("expires {}", minute(at))),
+        listed("origins", &key.allowed_origins),
+        listed("ips", &key.allowed_ips),
+        json("rows", &key.row_scope),
+        json("quota", &key.quota),
+        key.persisted_only.then(|| "listed documents only".to_owned()),
+    ];
+    let told = [
+        key.api_key_id.to_string(),
+        format!("{}…", key.prefix),
+        state.to_owned(),
         key.scopes.join(","),
-        key.label,
-        rows.unwrap_or_default()
-    )
+        key.label.clone(),
+        used,
+    ];
+    let told = told.into_iter().chain(limits.into_iter().flatten());
+    told.collect::<Vec<_>>().join("  ")
 }
 
 /// A problem in words, for the one who called.

@@ -138,7 +138,7 @@ async fn damage(db: &TestDb, sql: &'static str) {
 #[tokio::test]
 async fn what_was_damaged_is_as_it_was_and_so_is_every_answer() {
     let app = in_berlin().await;
-    accept(&app, &history(1, 1_200)).await;
+    accept(&app, &history(1, 500)).await;
     let before = answers(&app).await;
     damage(&app.db, DAMAGE).await;
     // One that has kept none of the answers before, and keeps the wrong ones.
@@ -165,8 +165,8 @@ async fn what_was_damaged_is_as_it_was_and_so_is_every_answer() {
 #[tokio::test]
 async fn events_that_come_meanwhile_are_counted_once() {
     let app = in_berlin().await;
-    let mut events = history(2, 2_400);
-    let during = events.split_off(800);
+    let mut events = history(2, 1_200);
+    let during = events.split_off(400);
     accept(&app, &events).await;
     damage(&app.db, DAMAGE).await;
     let again = async {
@@ -184,13 +184,13 @@ async fn events_that_come_meanwhile_are_counted_once() {
     assert!(second.contains(" 0 rows differed"), "{second}");
     assert_consistent(&app.db).await;
     let count = "SELECT count(*) FROM event";
-    assert_eq!(app.db.number(count).await, 2_400);
+    assert_eq!(app.db.number(count).await, 1_200);
 }
 
 #[tokio::test]
 async fn what_days_were_summed_up_to_is_made_anew_if_that_is_asked_for() {
     let app = in_berlin().await;
-    accept(&app, &history(3, 600)).await;
+    accept(&app, &history(3, 300)).await;
     summed_up(&app).await;
     let fresh = TestApp::keeping(Arc::clone(&app.db), None, 0).await;
     let before = answers(&fresh).await;

@@ -371,7 +371,8 @@ async fn the_program_makes_rotates_lists_and_revokes_keys() {
             .contains("partners  EUR  Europe/Berlin")
     );
     let secret = run(words(
-        "keys create --tenant partners --name p --scope read --region north",
+        "keys create --tenant partners --name p --scope read --region north --ip 127.0.0.0/8 \
+         --expires-at 2099-01-02T03:04:00Z --points-per-minute 7000",
     ))
     .await;
     let (status, _) = answer(
@@ -381,10 +382,15 @@ async fn the_program_makes_rotates_lists_and_revokes_keys() {
     .await;
     assert_eq!(status, StatusCode::OK);
     let listed = run(words("keys list --tenant partners")).await;
-    assert!(
-        listed.contains("active  read  p") && listed.contains(r#"{"regions":["north"]}"#),
-        "{listed}"
-    );
+    for told in [
+        "active  read  p",
+        "expires 2099-01-02T03:04Z",
+        "ips 127.0.0.0/8",
+        r#"rows {"regions":["north"]}"#,
+        r#""pointsPerMinute":7000"#,
+    ] {
+        assert!(listed.contains(told), "{told} is not in {listed}");
+    }
     let id = listed.split(' ').next().unwrap();
     let new = run(words(&format!("keys rotate {id} --overlap 0"))).await;
     assert!(new.starts_with("tw_live_"));

@@ -37,7 +37,7 @@ async fn keep(db: &TestDb, name: &str) {
 /// A damaged history, before which `good` and after which `bad` is kept.
 async fn damaged(seed: u64) -> TestApp {
     let app = in_berlin().await;
-    accept(&app, &history(seed, 800)).await;
+    accept(&app, &history(seed, 400)).await;
     keep(&app.db, "good").await;
     damage(&app.db, DAMAGE).await;
     keep(&app.db, "bad").await;

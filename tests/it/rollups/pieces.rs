@@ -46,7 +46,7 @@ async fn an_hour_with_many_facts_is_mended_piece_by_piece() {
 #[tokio::test]
 async fn rollups_that_are_lost_come_back_with_their_partitions() {
     let app = later().await;
-    accept(&app, &history(7, 500)).await;
+    accept(&app, &history(7, 250)).await;
     damage(
         &app.db,
         "DROP TABLE sales_minute_2026_03, traffic_minute_2026_03, user_day_2026_03;
@@ -60,7 +60,7 @@ async fn rollups_that_are_lost_come_back_with_their_partitions() {
 #[tokio::test]
 async fn days_of_users_follow_the_tenant_into_another_zone() {
     let app = later().await;
-    accept(&app, &history(8, 500)).await;
+    accept(&app, &history(8, 200)).await;
     for zone in ["Asia/Kathmandu", "America/St_Johns", "Pacific/Apia"] {
         damage(&app.db, "DELETE FROM sales_quarter").await;
         app.db
