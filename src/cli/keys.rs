@@ -200,9 +200,8 @@ fn line(key: &api_key::Model) -> String {
         let from = key.last_used_address.as_deref().unwrap_or("unknown");
         format!("used {} from {from}", minute(at))
     });
-    let listed = |what: &str, all: &[String]| {
-        (!all.is_empty()).then(|| format!("{what} {}", all.join(",")))
-    };
+    let listed =
+        |what: &str, all: &[String]| (!all.is_empty()).then(|| format!("{what} {}", all.join(",")));
     let json = |what: &str, value: &Option<serde_json::Value>| {
         value.as_ref().map(|value| format!("{what} {value}"))
     };
@@ -212,7 +211,8 @@ fn line(key: &api_key::Model) -> String {
         listed("ips", &key.allowed_ips),
         json("rows", &key.row_scope),
         json("quota", &key.quota),
-        key.persisted_only.then(|| "listed documents only".to_owned()),
+        key.persisted_only
+            .then(|| "listed documents only".to_owned()),
     ];
     let told = [
         key.api_key_id.to_string(),

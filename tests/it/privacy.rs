@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 
 /// What is asked of an erasure.
-const RECEIPT: &str =
-    "{ id mode state rangeFrom requestedBy subject erasedAt waitsFor counts { kind before after } }";
+const RECEIPT: &str = "{ id mode state rangeFrom requestedBy subject erasedAt waitsFor counts { kind before after } }";
 
 /// Erases a person, and waits until it is done.
 async fn erase(app: &TestApp, user: &str, mode: &str, range: Option<Value>) -> Value {

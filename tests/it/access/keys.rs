@@ -193,10 +193,7 @@ async fn a_key_that_was_revoked_before_it_was_first_looked_for_changes_opens_not
     late.watch(&stop);
     let begun = Instant::now();
     while late.identify(&shown).await.is_ok() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(3),
-            "it is still good"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(3), "it is still good");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
