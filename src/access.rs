@@ -248,7 +248,13 @@ impl Inner {
         }
         let known = match known {
             Some(known) => Ok(known),
-            None => self.known.try_get_with(hash, self.find(hashes)).await,
+            None => {
+                // A guess is paid for before it is looked up.
+                if !self.stale.contains_key(&hash) {
+                    limits::pay().await?;
+                }
+                self.known.try_get_with(hash, self.find(hashes)).await
+            }
         };
         let known = known.map_err(|error: Arc<StorageError>| Problem::from((*error).clone()))?;
         known.identity.ok_or_else(|| Code::UnknownKey.into())

@@ -19,6 +19,7 @@ mod identity;
 mod middleware;
 pub mod openapi;
 mod operations;
+mod patience;
 mod problem;
 mod receipts;
 mod reference;

@@ -13,6 +13,7 @@ use crate::domain::tenant::{RowScope, Sender, Shop, TenantId, View};
 use crate::error::{Code, Problem};
 use crate::storage::StorageError;
 use crate::storage::entity::{api_key, tenant};
+use crate::storage::queries::exports::Viewer;
 
 /// Where a key is kept by those who hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +65,7 @@ pub struct Identity {
     /// The tenant's time zone.
     pub timezone: chrono_tz::Tz,
     key: Uuid,
+    kind: Kind,
     view: View,
     scopes: Vec<Scope>,
     quota: Quota,
@@ -125,6 +127,7 @@ impl Identity {
             currency,
             timezone: zone,
             key: key.api_key_id,
+            kind,
             view: View::of(id, rows),
             scopes,
             quota: quota.unwrap_or_default(),
@@ -259,6 +262,21 @@ impl Identity {
     #[must_use]
     pub fn is_operator(&self) -> bool {
         self.of_first_tenant && self.scopes.contains(&Scope::Admin)
+    }
+
+    /// Where its secret is used.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// As whom they look for exports: those of people are for admins.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        Viewer {
+            view: self.view().clone(),
+            sees_people: self.may(Scope::Admin).is_ok(),
+        }
     }
 
     /// Passes who may do this.

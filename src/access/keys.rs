@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::limits::Quota;
@@ -248,7 +249,8 @@ impl Access {
         writes::create(self.0.db.control(), key, actor, now).await
     }
 
-    /// Accepts a given secret as an admin key of the default tenant; again changes nothing.
+    /// Accepts a given secret as an admin key of the default tenant; again changes nothing, also if
+    /// that key has got another secret since, or was revoked.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -256,10 +258,18 @@ impl Access {
         let tenant = tenants::ensure(&self.0.db, DEFAULT_TENANT).await?;
         let tenant = TenantId(tenant.tenant_id);
         let wanted = Wanted::plain("bootstrap", &[Scope::Admin]);
+        // Its id follows from the secret, so that it is known however often it was rotated since.
+        let id = id_of(&self.hash(given).await?);
+        for hash in self.older_hashes(given).await? {
+            let known = queries::key(self.0.db.control(), None, id_of(&hash)).await?;
+            if known.is_some() {
+                return Ok(());
+            }
+        }
         // Nothing of a secret that may be short is shown.
         let shown = (given, String::new());
         let now = self.0.clock.now();
-        self.store(Uuid::new_v4(), tenant, wanted, shown, &Actor::Server, now)
+        self.store(id, tenant, wanted, shown, &Actor::Server, now)
             .await
     }
 
@@ -316,6 +326,16 @@ impl Access {
         self.0.changes.note(&revoked);
         Ok(revoked)
     }
+}
+
+/// The id of a key whose secret was given, by a hash of the secret.
+fn id_of(hash: &[u8]) -> Uuid {
+    let mut hasher = Sha256::new();
+    hasher.update(b"the id of");
+    hasher.update(hash);
+    let digest: [u8; 32] = hasher.finalize().into();
+    let (bytes, _) = digest.split_first_chunk().expect("32 are more than 16");
+    uuid::Builder::from_custom_bytes(*bytes).into_uuid()
 }
 
 #[cfg(test)]

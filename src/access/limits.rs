@@ -35,7 +35,7 @@ use bucket::{Bucket, Draw};
 use shared::Shared;
 
 pub(super) use meter::known;
-pub use meter::{Meter, caller, is_known, owe, points_of_rows};
+pub use meter::{Meter, caller, is_known, owe, pay, points_of_rows};
 pub use quota::{Kind, Quota};
 
 /// How many buckets are kept, and how long after they were drawn on: longer than any fills.

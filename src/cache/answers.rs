@@ -102,7 +102,7 @@ impl Inner {
             None => None,
         };
         let mut claim = None;
-        if let Some((shared, history)) = self.shared.as_ref().zip(history) {
+        if let Some((shared, (history, era))) = self.shared.as_ref().zip(history) {
             let mut found = shared.find(&history, &key).await;
             let mut pause = POLL;
             for _ in 0..POLLS {
@@ -116,7 +116,7 @@ impl Inner {
                     });
                 }
                 if let Some(bytes) = there.answer
-                    && let Some(hit) = self.believe(source, &bytes, may_be_stale).await
+                    && let Some(hit) = self.believe(source, &bytes, era, may_be_stale).await
                 {
                     return Ok(hit);
                 }
@@ -139,15 +139,15 @@ impl Inner {
         Ok((entry, Cached::Miss))
     }
 
-    /// What Redis had, if it is good enough.
+    /// What Redis had of an era, if it is good enough.
     async fn believe(
         &self,
         source: &impl Source,
         bytes: &[u8],
+        era: u64,
         may_be_stale: bool,
     ) -> Option<(Arc<Entry>, Cached)> {
         let key = source.key();
-        let era = self.looks.tail().era();
         let entry = Entry::read(bytes, era, self.clock.now())?;
         if entry.tenant != key.tenant {
             return None;
@@ -160,9 +160,13 @@ impl Inner {
         Some((self.keep(key, entry), cached))
     }
 
-    /// Of which history the database is, once that is known.
-    async fn history(&self) -> Option<String> {
-        let known = |looks: &Looks| looks.tail().history().map(str::to_owned);
+    /// Of which history the database is, and which era of this process that is, once it is known.
+    async fn history(&self) -> Option<(String, u64)> {
+        let known = |looks: &Looks| {
+            let tail = looks.tail();
+            let history = tail.history()?.to_owned();
+            Some((history, tail.era()))
+        };
         match known(&self.looks) {
             Some(history) => Some(history),
             None => {

@@ -76,4 +76,6 @@ actions! {
     UserExported "user_exported",
     /// A user was erased.
     UserErased "user_erased",
+    /// It was decided for how long what of people is kept.
+    PrivacyPolicyPut "privacy_policy_put",
 }

@@ -54,17 +54,19 @@ impl IpAddresses {
         .run()
     }
 
-    /// What is kept of a text that is an address, or several; nothing if it is none.
+    /// What is kept of a text that has addresses in it; nothing if it has none. What stands between
+    /// them, as the `unknown` of proxies, is left out.
     fn of(text: &str) -> Option<String> {
-        let parts: Option<Vec<IpAddr>> = text.split(',').map(|one| parse(one.trim())).collect();
-        let kept = parts?.into_iter().map(|ip| match ip {
+        let parts = text.split(|c: char| c == ',' || c == ';' || c.is_whitespace());
+        let kept = parts.filter_map(parse).map(|ip| match ip {
             IpAddr::V4(ip) => v4_network(ip).to_string(),
             IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
                 Some(ip) => v4_network(ip).to_string(),
                 None => v6_network(ip).to_string(),
             },
         });
-        Some(kept.collect::<Vec<_>>().join(", "))
+        let kept = kept.collect::<Vec<_>>().join(", ");
+        (!kept.is_empty()).then_some(kept)
     }
 }
 
@@ -232,6 +234,26 @@ mod tests {
         assert_eq!(IpAddresses::Full.reduced(text), None);
         let dropped = IpAddresses::Dropped.reduced(text).unwrap();
         assert!(dropped.contains(r#""ip": null"#) && !dropped.contains("203.0.113"));
+    }
+
+    #[test]
+    fn an_address_is_found_beside_what_is_none() {
+        for list in [
+            "203.0.113.77, unknown",
+            "203.0.113.77,",
+            "_hidden, 203.0.113.77",
+            "203.0.113.77 ; 2001",
+        ] {
+            let text = format!(r#"{{"x-forwarded-for": "{list}", "ip": "unknown"}}"#);
+            assert_eq!(
+                IpAddresses::Truncated.reduced(&text).unwrap(),
+                r#"{"x-forwarded-for": "203.0.113.0", "ip": "unknown"}"#
+            );
+            assert_eq!(
+                IpAddresses::Dropped.reduced(&text).unwrap(),
+                r#"{"x-forwarded-for": null, "ip": "unknown"}"#
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Runs requests: over HTTP with loads gathered as far as they can be, over a socket as they come;
 //! both with a code on every error.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered, once};
 use futures_util::{StreamExt, task::AtomicWaker};
 use tokio::sync::mpsc;
 
+use super::context::Origin;
 use super::cost::Cost;
 use super::order::Order;
 use super::{Loaders, Schema, errors};
@@ -98,18 +100,19 @@ fn with_codes(mut response: Response) -> Response {
     response
 }
 
-/// Runs one request of `identity` that may have many responses, each as it comes. What is watched goes
-/// on for as long as it likes, and is not collected.
+/// Runs one request of `identity`, from an address, that may have many responses, each as it comes.
+/// What is watched goes on for as long as it likes, and is not collected.
 pub(super) fn execute_stream(
     schema: &Schema,
     loaders: &Loaders,
-    identity: Arc<Identity>,
+    (identity, address): (Arc<Identity>, Option<IpAddr>),
     mut request: Request,
 ) -> BoxStream<'static, Response> {
     let collected = Arc::default();
     let cost = Cost::of(schema, &mut request, &collected);
     let order = Order::of(&mut request);
     request.data = loaders.data_for(Arc::clone(&identity), tokio::spawn);
+    request.data.insert(Origin(address));
     if cost.is_told() {
         request.data.insert(loaders.0.collecting(&collected));
     }

@@ -1,6 +1,7 @@
 //! From a request to a response: documents by their ids, responses that are kept, bounds, or the
 //! request is run.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
@@ -181,7 +182,7 @@ fn with_standing(body: &Bytes, standing: Option<Standing>, way: Way) -> Bytes {
 /// first, and is the last.
 pub async fn watch(
     answering: Answering<'_>,
-    identity: Arc<Identity>,
+    (identity, address): (Arc<Identity>, Option<IpAddr>),
     mut request: Request,
     way: Way,
 ) -> BoxStream<'static, Told> {
@@ -194,7 +195,7 @@ pub async fn watch(
     let ready = ready.and_then(|()| check(rules, &mut request, way));
     let refused = match ready {
         Ok(Ok(())) => {
-            let responses = execute_stream(schema, loaders, identity, request);
+            let responses = execute_stream(schema, loaders, (identity, address), request);
             return responses.map(Told::of).boxed();
         }
         Ok(Err(responded)) => Told {

@@ -12,8 +12,8 @@ use super::types::export::Export;
 use super::types::live::{LiveSales, LiveWindow};
 use crate::access::Scope;
 use crate::access::limits::Open;
-use crate::domain::tenant::View;
 use crate::realtime::hub::LiveKey;
+use crate::reports::exports::Viewer;
 use crate::reports::{Reports, exports};
 
 /// How often an export is looked at.
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// An export that somebody watches.
 struct Watch {
     reports: Reports,
-    view: View,
+    viewer: Viewer,
     /// What was shown last.
     shown: Option<exports::Export>,
     /// What is to be shown.
@@ -41,7 +41,7 @@ impl Watch {
         let last = self.shown.take().filter(|last| !last.is_over())?;
         loop {
             tokio::time::sleep(LOOK).await;
-            match self.reports.export(&self.view, last.id).await {
+            match self.reports.export(&self.viewer, last.id).await {
                 Ok(now) if (now.state, now.rows) == (last.state, last.rows) => {}
                 Ok(now) => {
                     let shown = Export::of(&now, None);
@@ -70,12 +70,12 @@ impl Subscription {
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<impl Stream<Item = Result<Export>> + use<>> {
         let identity = ctx.identity(Scope::Export)?;
-        let view = identity.view().clone();
+        let viewer = identity.viewer();
         let open = ctx.limits().open(identity)?;
-        let first = ctx.reports().export(&view, id).await?;
+        let first = ctx.reports().export(&viewer, id).await?;
         let watch = Watch {
             reports: ctx.reports().clone(),
-            view,
+            viewer,
             shown: None,
             next: Some(first),
             _open: open,

@@ -1,6 +1,7 @@
 //! Bodies: JSON, unpacked, bounded in size and in what all of them take.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,9 @@ use crate::ingest::MAX_BYTES;
 /// kibibytes: of those who have shown a key, and of the others.
 const ROOM_KIB: usize = 128 * 1024;
 const STRANGERS_ROOM_KIB: usize = 32 * 1024;
+/// How many bodies are read at a time of those who have shown none, and of one address.
+const STRANGERS: usize = 1_024;
+const STRANGERS_AT_ONE: usize = 16;
 /// How many uploads without an end are taken at a time, of all and of one tenant.
 const STREAMS: usize = 32;
 const STREAMS_OF_TENANT: usize = 8;
@@ -35,7 +39,8 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 pub struct Bodies {
     room: Arc<Semaphore>,
     strangers_room: Arc<Semaphore>,
-    streams: Turns,
+    streams: Turns<TenantId>,
+    strangers: Turns<Option<IpAddr>>,
 }
 
 impl Default for Bodies {
@@ -44,6 +49,7 @@ impl Default for Bodies {
             room: Arc::new(Semaphore::new(ROOM_KIB)),
             strangers_room: Arc::new(Semaphore::new(STRANGERS_ROOM_KIB)),
             streams: Turns::new(STREAMS, STREAMS_OF_TENANT),
+            strangers: Turns::new(STRANGERS, STRANGERS_AT_ONE),
         }
     }
 }
@@ -94,16 +100,16 @@ impl Bodies {
                 "application/x-www-form-urlencoded",
             ],
         )?;
-        let room = if caller.is_known() {
-            &self.room
-        } else {
-            &self.strangers_room
-        };
-        arrive(max, room, headers, body).await
+        if caller.is_known() {
+            return arrive(max, &self.room, headers, body).await;
+        }
+        // One who is slow takes nobody else's room.
+        let _turn = self.strangers.take(caller.site())?;
+        arrive(max, &self.strangers_room, headers, body).await
     }
 
     /// A turn for an upload without an end.
-    pub(super) fn stream(&self, tenant: TenantId) -> Result<Turn, Problem> {
+    pub(super) fn stream(&self, tenant: TenantId) -> Result<Turn<TenantId>, Problem> {
         self.streams.take(tenant)
     }
 }

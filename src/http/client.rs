@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::State;
 use super::middleware::is_too_long;
-use crate::access::limits::{Meter, Standing, is_known};
+use crate::access::limits::{Meter, Standing, is_known, pay};
 use crate::access::looks_like_a_key;
 use crate::domain::network::Network;
 use crate::error::{Code, Problem};
@@ -45,14 +45,15 @@ pub(super) async fn meet(
     let peer = peer.map(|ConnectInfo(peer)| peer.ip());
     let client = peer.map(|peer| client(peer, request.headers(), &state.proxies));
     request.extensions_mut().insert(Client(client));
-    let (mut answer, standings) = Meter::of(client, answer(&state, client, request, next)).await;
+    let answering = answer(request, next);
+    let (mut answer, standings) = Meter::of(&state.limits, client, answering).await;
     if !standings.is_empty() {
         tell(answer.headers_mut(), &standings);
     }
     answer
 }
 
-async fn answer(state: &State, client: Option<IpAddr>, request: Request, next: Next) -> Response {
+async fn answer(request: Request, next: Next) -> Response {
     if is_too_long(request.uri()) {
         return Problem::new(Code::UriTooLong).into_response();
     }
@@ -65,7 +66,7 @@ async fn answer(state: &State, client: Option<IpAddr>, request: Request, next: N
     let is_stranger = !shows_key && !sends_key_in_body(request.uri().path());
     if is_stranger
         && request.method() != axum::http::Method::OPTIONS
-        && let Err(problem) = state.limits.take_anonymous(client).await
+        && let Err(problem) = pay().await
     {
         return problem.into_response();
     }
@@ -73,7 +74,7 @@ async fn answer(state: &State, client: Option<IpAddr>, request: Request, next: N
     // Who shows a key that is none, or that nobody asked for, or none where one may be in the body.
     if !is_stranger
         && !is_known()
-        && let Err(problem) = state.limits.take_anonymous(client).await
+        && let Err(problem) = pay().await
     {
         return problem.into_response();
     }

@@ -47,7 +47,8 @@ pub(super) async fn answer(
         Ok(opened) => opened,
         Err(problem) => return refusal(state, &problem, Kind::EventStream),
     };
-    let told = watch(state.answering(), Arc::clone(&identity), request, way).await;
+    let who = (Arc::clone(&identity), shown.address);
+    let told = watch(state.answering(), who, request, way).await;
     let watching = Watching {
         state: state.clone(),
         shown,

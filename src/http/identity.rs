@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::State;
 use super::client::Client;
 use crate::access::{Credentials, Identity};
+use crate::domain::network::site;
 use crate::error::{Code, Problem};
 use crate::ingest::{MAX_BYTES, MAX_FOREIGN_BYTES};
 
@@ -40,6 +41,11 @@ impl Caller {
     /// Whether a key was shown before the body.
     pub(super) const fn is_known(&self) -> bool {
         self.known.is_some()
+    }
+
+    /// Where they are, as far as their limits go.
+    pub(super) fn site(&self) -> Option<IpAddr> {
+        self.from.address.map(site)
     }
 
     /// What is shown with a key that stood in the body.

@@ -1,5 +1,5 @@
-//! The listener: connections, bounded in number, in the size of their heads and in the time that a
-//! head may take; with TLS if there is a certificate.
+//! The listener: connections, bounded in number, in the size of their heads, in the time that a head
+//! may take, and in how long nothing of an answer is taken; with TLS if there is a certificate.
 //!
 //! HTTP/1.1 alone: HTTP/2 is for a proxy in front.
 
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::patience::Patient;
 use super::tls::Tls;
 
 /// How many connections are open at a time.
@@ -131,7 +132,7 @@ async fn converse(
         .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS)
         .max_header_size(HEAD_BYTES);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Patient::new(stream)), service);
     let mut connection = std::pin::pin!(connection.with_upgrades());
     let mut stopped = std::pin::pin!(stopping.cancelled());
     let mut is_stopping = false;

@@ -272,7 +272,7 @@ impl Talk {
         id: &str,
         request: Result<Box<Request>, Problem>,
     ) -> Result<Result<(), Problem>, End> {
-        let (_, identity) = self.guest.as_ref().ok_or_else(End::unauthorized)?;
+        let (shown, identity) = self.guest.as_ref().ok_or_else(End::unauthorized)?;
         if self.open.contains_key(id) {
             return Err(End::taken(id));
         }
@@ -286,8 +286,8 @@ impl Talk {
             Err(problem) => return Ok(Err(problem)),
         };
         let state = self.state.clone();
-        let identity = Arc::clone(identity);
-        let steps = operation::run(state, identity, id.to_owned(), *request, operation);
+        let who = (Arc::clone(identity), shown.address);
+        let steps = operation::run(state, who, id.to_owned(), *request, operation);
         let (handle, registration) = AbortHandle::new_pair();
         self.running.push(Abortable::new(steps, registration));
         self.open.insert(id.to_owned(), handle);

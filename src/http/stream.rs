@@ -24,7 +24,8 @@ use super::openapi::bodies::EventBody;
 use super::receipts::{Answer, BlockAnswer, Counts};
 use super::turns::Turn;
 use crate::access::limits::Kind;
-use crate::access::{Credentials, Identity, Scope};
+use crate::access::{self, Credentials, Identity, Scope};
+use crate::domain::tenant::TenantId;
 use crate::error::{Code, Problem};
 use crate::ingest::parse::{Lines, parse_line};
 
@@ -62,6 +63,10 @@ pub(super) async fn take(
     let key = whence.with(identity::key(&headers)?);
     let identity = state.access.identify(&key).await?;
     identity.may(Scope::Ingest)?;
+    if identity.kind() == access::Kind::Publishable {
+        let detail = "Uploads are for servers. Send batches to /v1/batch with a key of a page.";
+        return Err(Problem::with(Code::Forbidden, detail));
+    }
     if query.is_some_and(|query| !query.is_empty()) {
         return Err(Code::InvalidParameter.into());
     }
@@ -99,7 +104,7 @@ struct Upload {
     totals: Counts,
     stage: Stage,
     #[expect(dead_code, reason = "given back when the upload ends")]
-    turn: Turn,
+    turn: Turn<TenantId>,
     /// Since when no line has become complete.
     line_began: Instant,
 }

@@ -26,6 +26,7 @@ use crate::storage::writes::exports as writes;
 use crate::storage::writes::exports::{Limits, NewExport};
 use crate::storage::{Db, StorageError};
 
+pub use crate::storage::queries::exports::Viewer;
 pub use file::{File, Stop};
 
 /// How long a file is kept from when it was asked for.
@@ -245,8 +246,17 @@ impl Reports {
         view: &View,
         question: &ExportQuestion,
     ) -> Result<(Export, String), Problem> {
+        self.create_export_of(Uuid::new_v4(), view, question).await
+    }
+
+    /// The same under an id that was chosen.
+    pub(super) async fn create_export_of(
+        &self,
+        id: Uuid,
+        view: &View,
+        question: &ExportQuestion,
+    ) -> Result<(Export, String), Problem> {
         question.check(view)?;
-        let id = Uuid::new_v4();
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let now = self.clock.now();
         let new = NewExport {
@@ -269,15 +279,19 @@ impl Reports {
             );
             return Err(Problem::with(Code::TooManyExports, detail));
         }
-        Ok((self.export(view, id).await?, token))
+        let viewer = Viewer {
+            view: view.clone(),
+            sees_people: true,
+        };
+        Ok((self.export(&viewer, id).await?, token))
     }
 
     /// A tenant's export.
     ///
     /// # Errors
     /// [`Code::UnknownExport`], or that the database is away.
-    pub async fn export(&self, view: &View, id: Uuid) -> Result<Export, Problem> {
-        let row = queries::export(self.db.reads(), view, id).await?;
+    pub async fn export(&self, viewer: &Viewer, id: Uuid) -> Result<Export, Problem> {
+        let row = queries::export(self.db.reads(), viewer, id).await?;
         let row = row.ok_or(Code::UnknownExport)?;
         Ok(Export::of(row, self.clock.now()))
     }
@@ -286,8 +300,8 @@ impl Reports {
     ///
     /// # Errors
     /// That the database is away.
-    pub async fn exports(&self, view: &View) -> Result<Vec<Export>, Problem> {
-        let rows = queries::exports(self.db.reads(), view, LISTED).await?;
+    pub async fn exports(&self, viewer: &Viewer) -> Result<Vec<Export>, Problem> {
+        let rows = queries::exports(self.db.reads(), viewer, LISTED).await?;
         let now = self.clock.now();
         Ok(rows.into_iter().map(|row| Export::of(row, now)).collect())
     }
@@ -306,8 +320,8 @@ impl Reports {
     ///
     /// # Errors
     /// That the database is away.
-    pub async fn delete_export(&self, view: &View, id: Uuid) -> Result<bool, Problem> {
-        Ok(writes::delete(self.db.control(), view, id).await?)
+    pub async fn delete_export(&self, viewer: &Viewer, id: Uuid) -> Result<bool, Problem> {
+        Ok(writes::delete(self.db.control(), viewer, id).await?)
     }
 
     /// The bytes of an export's file from this one to the end of its piece; none behind the end.

@@ -33,17 +33,18 @@ impl Reports {
             what: Exported::UserData(UserData { user_id, word }),
             format: ExportFormat::Ndjson,
         };
-        let (export, token) = self.create_export(view, &question).await?;
+        let id = Uuid::new_v4();
+        // Before there is a file that nobody knows of.
         let entry = Entry {
             at: self.clock.now(),
             tenant: Some(view.tenant()),
             actor,
             action: Action::UserExported,
-            subject: export.id.to_string(),
+            subject: id.to_string(),
             details: json!({}),
         };
         note(self.db.control(), entry).await?;
-        Ok((export, token))
+        self.create_export_of(id, view, &question).await
     }
 
     /// What a tenant decided about people's data.
@@ -62,6 +63,7 @@ impl Reports {
         &self,
         tenant: TenantId,
         policy: PrivacyPolicy,
+        actor: &Actor,
     ) -> Result<PrivacyPolicy, Problem> {
         for (name, value, most) in [
             ("eventsDays", policy.events_days, MAX_DAYS),
@@ -74,7 +76,8 @@ impl Reports {
                 return Err(Problem::with(Code::InvalidPolicy, detail));
             }
         }
-        privacy_policies::put(&self.db, tenant, &policy, self.clock.now()).await?;
+        let (db, now) = (self.db.control(), self.clock.now());
+        privacy_policies::put(db, tenant, &policy, actor, now).await?;
         self.privacy_policy(tenant).await
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bucket::Bucket;
-use super::{Kind, Standing};
+use super::{Kind, Limits, Standing};
+use crate::error::Problem;
 
 /// How many rows that a question goes through cost a point.
 const ROWS_OF_A_POINT: i64 = 1_000;
@@ -18,7 +19,10 @@ tokio::task_local! {
 /// Collects it.
 #[derive(Debug)]
 pub struct Meter {
+    limits: Limits,
     address: Option<IpAddr>,
+    /// Whether the address paid for this request.
+    paid: AtomicBool,
     /// Whether a key was shown that is good.
     known: AtomicBool,
     told: Mutex<Vec<(Standing, Arc<Bucket>)>>,
@@ -27,11 +31,14 @@ pub struct Meter {
 impl Meter {
     /// Answers a request from this address; and where the limits stand that it came to.
     pub async fn of<F: Future>(
+        limits: &Limits,
         address: Option<IpAddr>,
         answering: F,
     ) -> (F::Output, Vec<Standing>) {
         let meter = Arc::new(Self {
+            limits: limits.clone(),
             address,
+            paid: AtomicBool::new(false),
             known: AtomicBool::new(false),
             told: Mutex::default(),
         });
@@ -54,7 +61,12 @@ pub(super) fn note(standing: Standing, bucket: &Arc<Bucket>) {
 
 /// Notes that the request which this task answers shows a good key.
 pub(in crate::access) fn known() {
-    let _ = METER.try_with(|meter| meter.known.store(true, Ordering::Relaxed));
+    let _ = METER.try_with(|meter| {
+        meter.known.store(true, Ordering::Relaxed);
+        // What its address may do without one is none of its limits.
+        let mut told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(standing, _)| standing.kind != Kind::Requests);
+    });
 }
 
 /// Whether it did so far.
@@ -63,6 +75,20 @@ pub fn is_known() -> bool {
     METER
         .try_with(|meter| meter.known.load(Ordering::Relaxed))
         .unwrap_or(false)
+}
+
+/// Takes the request that this task answers from what its address may do without a key, once.
+///
+/// # Errors
+/// [`Code::RateLimited`](crate::error::Code::RateLimited), and when to come back.
+pub async fn pay() -> Result<(), Problem> {
+    let Ok(meter) = METER.try_with(Arc::clone) else {
+        return Ok(());
+    };
+    if meter.paid.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    meter.limits.take_anonymous(meter.address).await
 }
 
 /// Where the request comes from that this task answers, if that is known.

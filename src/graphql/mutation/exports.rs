@@ -34,7 +34,7 @@ impl ExportMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<bool> {
-        let view = ctx.identity(Scope::Export)?.view();
-        Ok(ctx.reports().delete_export(view, id).await?)
+        let viewer = ctx.identity(Scope::Export)?.viewer();
+        Ok(ctx.reports().delete_export(&viewer, id).await?)
     }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::access::limits::caller;
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::connection::Cursor;
 use crate::graphql::types::event_schema::{
@@ -36,7 +35,7 @@ impl IntakeMutations {
         #[graphql(desc = "What becomes of events that do not fit.")] mode: SchemaMode,
     ) -> Result<PutEventSchemaPayload> {
         let identity = ctx.identity(Scope::Admin)?;
-        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
+        let (tenant, actor) = (identity.whole_tenant()?, ctx.actor(identity));
         let put = ctx
             .ingest()
             .put_event_schema(tenant, &event_type, &schema, mode.into(), &actor);
@@ -52,7 +51,7 @@ impl IntakeMutations {
         #[graphql(desc = "Whose properties are checked no longer.")] event_type: String,
     ) -> Result<DeleteEventSchemaPayload> {
         let identity = ctx.identity(Scope::Admin)?;
-        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
+        let (tenant, actor) = (identity.whole_tenant()?, ctx.actor(identity));
         let deleted = ctx
             .ingest()
             .delete_event_schema(tenant, &event_type, &actor)
@@ -77,7 +76,7 @@ impl IntakeMutations {
         #[graphql(desc = "Go on behind the `endCursor` of a replay before.")] after: Option<String>,
     ) -> Result<ReplayQuarantinedPayload> {
         let identity = ctx.identity(Scope::Admin)?;
-        let (sender, actor) = (identity.sender(), identity.actor(caller()));
+        let (sender, actor) = (identity.sender(), ctx.actor(identity));
         let replay = Replay {
             filter: selection(ids, filter)?,
             after: after
@@ -108,7 +107,7 @@ impl IntakeMutations {
         >,
     ) -> Result<DiscardQuarantinedPayload> {
         let identity = ctx.identity(Scope::Admin)?;
-        let (tenant, actor) = (identity.whole_tenant()?, identity.actor(caller()));
+        let (tenant, actor) = (identity.whole_tenant()?, ctx.actor(identity));
         let filter = selection(ids, filter)?;
         let (discarded, left) = ctx.ingest().discard(tenant, &filter, &actor).await?;
         Ok(DiscardQuarantinedPayload { discarded, left })

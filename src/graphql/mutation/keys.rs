@@ -4,7 +4,6 @@ use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
 use crate::access::keys::{OVERLAP, Wanted};
-use crate::access::limits::caller;
 use crate::access::tenants::NewTenant;
 use crate::access::{Identity, Scope};
 use crate::domain::tenant::TenantId;
@@ -46,7 +45,7 @@ impl KeyMutations {
     ) -> Result<CreateTenantPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         operate(identity)?;
-        let actor = identity.actor(caller());
+        let actor = ctx.actor(identity);
         let new = NewTenant {
             name: input.name,
             currency: input.currency,
@@ -84,7 +83,7 @@ impl KeyMutations {
             let detail = "Only the server's operators can give a key more than all have.";
             return Err(Problem::with(Code::InvalidKey, detail).into());
         }
-        let actor = identity.actor(caller());
+        let actor = ctx.actor(identity);
         let (key, secret) = ctx.access().create_key(tenant, wanted, &actor).await?;
         Ok(ApiKeySecretPayload {
             api_key: ApiKey(key),
@@ -103,7 +102,7 @@ impl KeyMutations {
     ) -> Result<ApiKeySecretPayload> {
         let identity = ctx.identity(Scope::Admin)?;
         let overlap = seconds(overlap_seconds, OVERLAP)?;
-        let (which, actor) = ((owner(identity)?, id), identity.actor(caller()));
+        let (which, actor) = ((owner(identity)?, id), ctx.actor(identity));
         let (key, secret) = ctx.access().rotate_key(which, overlap, &actor).await?;
         Ok(ApiKeySecretPayload {
             api_key: ApiKey(key),
@@ -119,7 +118,7 @@ impl KeyMutations {
         #[graphql(desc = "As in `apiKeyId`.")] id: Uuid,
     ) -> Result<RevokeApiKeyPayload> {
         let identity = ctx.identity(Scope::Admin)?;
-        let (which, actor) = ((owner(identity)?, id), identity.actor(caller()));
+        let (which, actor) = ((owner(identity)?, id), ctx.actor(identity));
         let revoked = ctx.access().revoke_key(which, &actor).await?;
         Ok(RevokeApiKeyPayload {
             api_key: ApiKey(revoked),

@@ -4,7 +4,6 @@ use async_graphql::{Context, Object, Result};
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::access::limits::caller;
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::export::Export;
 use crate::graphql::types::privacy::{Erasure, ErasureMode, PrivacyPolicy, PrivacyPolicyInput};
@@ -28,7 +27,7 @@ impl PrivacyMutations {
         let identity = ctx.identity(Scope::Admin)?;
         let subject = Subject::of(id, user_id, anonymous_id)?;
         let known_as = subject.known_as(identity.tenant());
-        let actor = identity.actor(caller());
+        let actor = ctx.actor(identity);
         let reports = ctx.reports();
         let exported = reports.export_user_data(identity.view(), known_as, &actor);
         let (export, token) = exported.await?;
@@ -57,7 +56,7 @@ impl PrivacyMutations {
             subject: Subject::of(id, user_id, anonymous_id)?,
             mode: mode.into(),
             range: range.map(TryInto::try_into).transpose()?,
-            actor: identity.actor(caller()),
+            actor: ctx.actor(identity),
         };
         let erasures = ctx.ingest().erasures();
         let id = erasures.request(request).await?;
@@ -70,9 +69,11 @@ impl PrivacyMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "What is absent is as the server is set.")] policy: PrivacyPolicyInput,
     ) -> Result<PrivacyPolicy> {
-        let tenant = ctx.identity(Scope::Admin)?.tenant();
-        let reports = ctx.reports();
-        let put = reports.put_privacy_policy(tenant, policy.into()).await?;
-        Ok(put.into())
+        let identity = ctx.identity(Scope::Admin)?;
+        let (tenant, actor) = (identity.tenant(), ctx.actor(identity));
+        let put = ctx
+            .reports()
+            .put_privacy_policy(tenant, policy.into(), &actor);
+        Ok(put.await?.into())
     }
 }

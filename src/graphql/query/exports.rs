@@ -20,8 +20,8 @@ impl ExportQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "As `createExport` said it.")] id: Uuid,
     ) -> Result<Option<Export>> {
-        let view = ctx.identity(Scope::Export)?.view();
-        match ctx.reports().export(view, id).await {
+        let viewer = ctx.identity(Scope::Export)?.viewer();
+        match ctx.reports().export(&viewer, id).await {
             Ok(export) => Ok(Some(Export::of(&export, None))),
             Err(problem) if problem.code == Code::UnknownExport => Ok(None),
             Err(problem) => Err(problem.into()),
@@ -31,8 +31,8 @@ impl ExportQueries {
     /// The newest exports, at most 100. Needs the scope `export`.
     #[graphql(complexity = "20 + 10 * child_complexity", cache_control(no_cache))]
     async fn exports(&self, ctx: &Context<'_>) -> Result<Vec<Export>> {
-        let view = ctx.identity(Scope::Export)?.view();
-        let exports = ctx.reports().exports(view).await?;
+        let viewer = ctx.identity(Scope::Export)?.viewer();
+        let exports = ctx.reports().exports(&viewer).await?;
         let exports = exports.iter().map(|export| Export::of(export, None));
         Ok(exports.collect())
     }

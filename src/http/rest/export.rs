@@ -33,7 +33,7 @@ use super::lists::request;
 use super::rows::Row;
 use super::table::Table;
 use crate::access::{Credentials, Identity, Scope};
-use crate::domain::tenant::View;
+use crate::domain::tenant::{TenantId, View};
 use crate::error::{Code, Problem};
 use crate::http::State;
 use crate::http::turns::{Turn, Turns};
@@ -57,7 +57,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(40);
 /// The exports that run.
 #[derive(Clone, Debug)]
 pub struct Exports {
-    turns: Turns,
+    turns: Turns<TenantId>,
     closing: CancellationToken,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Export<R: Row> {
     pages: Pages<R>,
     lines: Lines,
     /// Given back when the export ends.
-    turn: Turn,
+    turn: Turn<TenantId>,
 }
 
 /// Where its records come from.

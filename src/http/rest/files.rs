@@ -171,7 +171,10 @@ pub(in crate::http) async fn file(
         Ok(id) => {
             let key = whence.with(identity::key(&headers)?);
             let identity = let_in(&state, &key).await?;
-            (state.reports.export(identity.view(), id).await?, Some(key))
+            (
+                state.reports.export(&identity.viewer(), id).await?,
+                Some(key),
+            )
         }
         Err(_) => (state.reports.linked_export(&token).await?, None),
     };

@@ -1,5 +1,6 @@
 //! One operation of a socket: what the client is told of it, in order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -30,13 +31,13 @@ struct Running {
 /// it could not begin.
 pub(super) fn run(
     state: State,
-    identity: Arc<Identity>,
+    who: (Arc<Identity>, Option<IpAddr>),
     id: String,
     request: Request,
     operation: Operation,
 ) -> BoxStream<'static, Step> {
     let begin = async move {
-        let told = watch(state.answering(), identity, request, Way::Talk).await;
+        let told = watch(state.answering(), who, request, Way::Talk).await;
         let running = Running {
             id,
             told: Some(told),

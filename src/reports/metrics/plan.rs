@@ -167,7 +167,8 @@ pub(super) fn source(
             }
         }
         Subject::Events if all_of(&[Dimension::EventType]) => Read::Traffic(span(bounds)),
-        Subject::Users | Subject::Buyers if mentioned.is_empty() => {
+        // One that names no dimension may let nothing pass.
+        Subject::Users | Subject::Buyers if mentioned.is_empty() && filter.is_none() => {
             let told = subject == Subject::Users || !question.bots;
             let any_currency = question.currency_of(subject).is_none();
             let days = whole_days(bounds, question.tenant_zone);

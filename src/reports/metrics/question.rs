@@ -290,7 +290,16 @@ impl MetricsQuestion {
                     let (from, to) = before(from).zip(before(to)).ok_or(Code::InvalidRange)?;
                     TimeRange::new(from, to)?
                 }
-                None => TimeRange::new(from - (to - from), from)?,
+                None => {
+                    // Days have 23 to 25 hours: as many of them, not of hours.
+                    let days = calendar::whole_days(&[from, to], self.zone);
+                    let days = days.map(|days| (days[1] - days[0]).num_days());
+                    let begin = match days.and_then(|days| u32::try_from(days).ok()) {
+                        Some(days) => calendar::before(from, days, Granularity::Day, self.zone),
+                        None => Some(from - (to - from)),
+                    };
+                    TimeRange::new(begin.ok_or(Code::InvalidRange)?, from)?
+                }
             },
             Some(Compare::PreviousYear) => {
                 let year = |at| calendar::before(at, 1, Granularity::Year, self.zone);

@@ -25,6 +25,8 @@ use crate::storage::queries::summaries::{Summarised, cells, valid};
 const OPEN_DAYS: usize = 4;
 /// A day of which more is not summed up by hours either is read from its facts.
 const TAIL: TimeDelta = TimeDelta::hours(3);
+/// And one in which more visits than this are not summed up.
+const MAX_VISITS: u32 = 100_000;
 
 /// A day that is told by who came in its hours.
 #[derive(Clone, Debug)]
@@ -149,7 +151,11 @@ impl Asking<'_> {
         self.add_cells(&mut sums, bounds, &days, of).await?;
         self.add_hours(&mut sums, bounds, &hours, of.part).await?;
         for open in &covered.open {
-            self.add_visits(&mut sums, bounds, open, aliases).await?;
+            if !self.add_visits(&mut sums, bounds, open, aliases).await? {
+                for asked in &open.asked {
+                    self.add_facts(&mut sums, bounds, *asked, of).await?;
+                }
+            }
         }
         for gap in &covered.cover.gaps {
             self.add_facts(&mut sums, bounds, *gap, of).await?;
@@ -214,7 +220,7 @@ impl Asking<'_> {
         bounds: &[DateTime<Utc>],
         open: &OpenDay,
         aliases: &Aliases,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let question = self.question;
         let snapshot = self.moment.snapshot;
         let spans = &open.hours.spans;
@@ -227,7 +233,7 @@ impl Asking<'_> {
                 .read(&bytes, begin, |number| aliases.who(number))
                 .map_err(StorageError::from)?;
         }
-        let limit = u32::try_from(super::MAX_VALUES).unwrap_or(u32::MAX);
+        let mut left = MAX_VISITS;
         for gap in &open.hours.gaps {
             let cut = Cut {
                 view: &question.view,
@@ -238,12 +244,14 @@ impl Asking<'_> {
                 filter: None,
                 currency: None,
                 bots: false,
-                limit: limit + 1,
+                limit: left + 1,
             };
             let visits = read_visits(&**snapshot, &cut).await?;
-            if visits.len() > limit as usize {
-                return Err(super::too_many_groups(limit));
-            }
+            let read = u32::try_from(visits.len()).unwrap_or(u32::MAX);
+            let Some(rest) = left.checked_sub(read) else {
+                return Ok(false);
+            };
+            left = rest;
             for visit in visits {
                 self.rows_read += visit.facts;
                 add(&mut sessions, &visit, aliases);
@@ -262,7 +270,7 @@ impl Asking<'_> {
                     .add_numbers(session.numbers());
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which exports are there, and what is in their files?
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, JsonValue, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, JsonValue, Statement, Value};
 use uuid::Uuid;
 
 use crate::domain::tenant::{RowScope, TenantId, View};
@@ -54,9 +54,30 @@ impl ExportRow {
     }
 }
 
-/// The exports of a tenant (`$1`) that one sees: all, or those limited to the same rows (`$2`).
-pub(in crate::storage) const SEEN: &str =
-    "tenant_id = $1 AND ($2::jsonb IS NULL OR row_scope = $2)";
+/// Who looks for exports.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// Whose data they see.
+    pub view: View,
+    /// Whether that is also what is kept of people.
+    pub sees_people: bool,
+}
+
+impl Viewer {
+    /// What [`SEEN`] is asked with.
+    pub(in crate::storage) fn values(&self) -> [Value; 3] {
+        [
+            self.view.tenant().0.into(),
+            row_scope(&self.view).into(),
+            self.sees_people.into(),
+        ]
+    }
+}
+
+/// The exports of a tenant (`$1`) that one sees: all, or those limited to the same rows (`$2`); those
+/// of people if one may see them (`$3`).
+pub(in crate::storage) const SEEN: &str = "tenant_id = $1 AND ($2::jsonb IS NULL OR row_scope = $2)
+     AND ($3 OR NOT coalesce(jsonb_exists(question -> 'what', 'userData'), true))";
 
 /// The rows that a view is limited to.
 pub(in crate::storage) fn row_scope(view: &View) -> Option<JsonValue> {
@@ -70,11 +91,11 @@ pub(in crate::storage) fn row_scope(view: &View) -> Option<JsonValue> {
 /// When the database cannot be reached.
 pub async fn export(
     db: &impl ConnectionTrait,
-    view: &View,
+    viewer: &Viewer,
     id: Uuid,
 ) -> Result<Option<ExportRow>, StorageError> {
-    let sql = format!("SELECT {COLUMNS} FROM export WHERE {SEEN} AND export_id = $3");
-    let values = [view.tenant().0.into(), row_scope(view).into(), id.into()];
+    let sql = format!("SELECT {COLUMNS} FROM export WHERE {SEEN} AND export_id = $4");
+    let values = viewer.values().into_iter().chain([id.into()]);
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(ExportRow::find_by_statement(statement).one(db).await?)
 }
@@ -85,18 +106,14 @@ pub async fn export(
 /// When the database cannot be reached.
 pub async fn exports(
     db: &impl ConnectionTrait,
-    view: &View,
+    viewer: &Viewer,
     most: u32,
 ) -> Result<Vec<ExportRow>, StorageError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM export WHERE {SEEN}
-         ORDER BY created_at DESC, export_id LIMIT $3"
+         ORDER BY created_at DESC, export_id LIMIT $4"
     );
-    let values = [
-        view.tenant().0.into(),
-        row_scope(view).into(),
-        i64::from(most).into(),
-    ];
+    let values = viewer.values().into_iter().chain([i64::from(most).into()]);
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(ExportRow::find_by_statement(statement).all(db).await?)
 }

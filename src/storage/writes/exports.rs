@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use crate::domain::tenant::View;
-use crate::storage::queries::exports::{COLUMNS, ExportRow, SEEN, row_scope};
+use crate::storage::queries::exports::{COLUMNS, ExportRow, SEEN, Viewer, row_scope};
 use crate::storage::{Db, StorageError};
 
 /// A number for the lock of those who ask for exports.
@@ -230,9 +230,13 @@ pub async fn finish(
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn delete(db: &DatabaseConnection, view: &View, id: Uuid) -> Result<bool, StorageError> {
-    let sql = format!("DELETE FROM export WHERE {SEEN} AND export_id = $3");
-    let values = [view.tenant().0.into(), row_scope(view).into(), id.into()];
+pub async fn delete(
+    db: &DatabaseConnection,
+    viewer: &Viewer,
+    id: Uuid,
+) -> Result<bool, StorageError> {
+    let sql = format!("DELETE FROM export WHERE {SEEN} AND export_id = $4");
+    let values = viewer.values().into_iter().chain([id.into()]);
     let deleted = statement(sql, values);
     Ok(db.execute_raw(deleted).await?.rows_affected() == 1)
 }

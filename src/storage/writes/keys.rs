@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait,
-    IntoActiveModel, QueryFilter, Statement, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend,
+    EntityTrait, IntoActiveModel, QueryFilter, Statement, TransactionTrait,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -50,7 +50,7 @@ pub struct NewKey {
     pub persisted_only: bool,
 }
 
-/// Stores a key; if one with the same secret is there, that one stays as it is.
+/// Stores a key; if one with the same secret is there, or had it before, that one stays as it is.
 ///
 /// # Errors
 /// When the database cannot be reached.
@@ -62,7 +62,13 @@ pub async fn create(
 ) -> Result<(), StorageError> {
     let transaction = db.begin().await?;
     let known = api_key::Entity::find()
-        .filter(api_key::Column::KeyHash.is_in(new.older_hashes))
+        .filter(
+            Condition::any()
+                .add(api_key::Column::ApiKeyId.eq(new.id))
+                .add(api_key::Column::KeyHash.is_in(new.older_hashes.clone()))
+                .add(api_key::Column::PreviousHash.eq(new.hash.clone()))
+                .add(api_key::Column::PreviousHash.is_in(new.older_hashes)),
+        )
         .one(&transaction)
         .await?;
     if known.is_some() {
@@ -97,11 +103,7 @@ pub async fn create(
         ..Default::default()
     };
     let stored = api_key::Entity::insert(row)
-        .on_conflict(
-            OnConflict::column(api_key::Column::KeyHash)
-                .do_nothing()
-                .to_owned(),
-        )
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(&transaction)
         .await?;
     if stored > 0 {

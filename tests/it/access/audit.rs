@@ -1,10 +1,11 @@
 //! What is written down of who did what, and that it cannot be changed unnoticed.
 
+use reqwest::Method;
 use sea_orm::sqlx;
 use serde_json::{Value, json};
 
 use super::{key, tenant};
-use crate::support::{TestApp, program};
+use crate::support::{KEY, Subscription, TestApp, program};
 
 /// What `audit verify` says: its exit code, and its words.
 async fn verify(app: &TestApp, noted: Option<&str>) -> (Option<i32>, String) {
@@ -129,4 +130,27 @@ async fn the_log_is_only_appended_to_and_whoever_changes_it_all_the_same_is_foun
         .await;
     assert_eq!(verify(&app, None).await.0, Some(0));
     assert_eq!(verify(&app, Some(&whole)).await.0, Some(1));
+}
+
+#[tokio::test]
+async fn where_a_change_comes_from_is_written_down_however_it_is_sent() {
+    let app = TestApp::start().await;
+    let change = "mutation { putPrivacyPolicy(policy: {eventsDays: 400}) { eventsDays } }";
+    app.data(change).await;
+    let mut socket = Subscription::begin(&app.url, KEY, change).await;
+    assert_eq!(socket.hear().await.unwrap()["type"], "next");
+    let events = app
+        .request(Method::POST, "/graphql")
+        .header("accept", "text/event-stream")
+        .json(&json!({"query": change}));
+    let events = events.send().await.unwrap().text().await.unwrap();
+    assert!(events.contains("event: next"), "{events}");
+    let query = "{ auditLog(first: 3) { nodes { action address details } } }";
+    let log = app.data(query).await;
+    let entry = json!({
+        "action": "privacy_policy_put", "address": "127.0.0.0",
+        "details": {"ipAddresses": null, "eventsDays": 400, "quarantineDays": null,
+                    "receiptsDays": null, "exportsHours": null},
+    });
+    assert_eq!(log["auditLog"]["nodes"], json!([entry, entry, entry]));
 }

@@ -260,6 +260,13 @@ async fn a_publishable_key_sends_from_its_pages_and_does_nothing_else() {
     assert_eq!(sent.headers()["access-control-allow-origin"], "*");
     let wrong = refused(StatusCode::FORBIDDEN, "wrong_origin");
     assert_eq!(code(sending("https://evil.example")).await, wrong);
+    let upload = app.anonymous(Method::POST, "/v1/events");
+    let upload = upload.bearer_auth(&secret).body("{}\n");
+    let upload = upload
+        .header("origin", "https://shop.example")
+        .header("content-type", "application/x-ndjson");
+    let for_servers = refused(StatusCode::FORBIDDEN, "forbidden");
+    assert_eq!(code(upload).await, for_servers);
     let asked = reading(&app, &secret).header("origin", "https://shop.example");
     assert_eq!(
         code(asked).await,
@@ -307,6 +314,26 @@ async fn a_secret_of_the_servers_own_may_be_set_later() {
     let (_, after) = key(&other, json!({"name": "k", "scopes": ["READ"]})).await;
     for secret in [before.as_str(), &after, KEY] {
         assert_eq!(code(reading(&other, secret)).await, ok());
+    }
+}
+
+#[tokio::test]
+async fn a_given_secret_that_was_rotated_away_stays_away() {
+    let db = Arc::new(TestDb::migrated().await);
+    let one = TestApp::on(Arc::clone(&db), None, Clock::System).await;
+    let keys = one.data("{ apiKeys { apiKeyId } }").await;
+    let id = keys["apiKeys"][0]["apiKeyId"].clone();
+    let (_, admin) = key(&one, json!({"name": "k", "scopes": ["ADMIN"]})).await;
+    for _ in 0..2 {
+        let rotate =
+            format!("mutation {{ rotateApiKey(id: {id}, overlapSeconds: 0) {{ secret }} }}");
+        let rotated = one.ask_as(&admin, &rotate).await;
+        assert!(rotated.get("errors").is_none(), "{rotated}");
+        // As each process that starts with the same settings.
+        let other = TestApp::on(Arc::clone(&db), None, Clock::System).await;
+        assert_eq!(code(reading(&other, KEY)).await.0, UNAUTHORIZED);
+        let keys = other.ask_as(&admin, "{ apiKeys { apiKeyId } }").await;
+        assert_eq!(keys["data"]["apiKeys"].as_array().unwrap().len(), 2);
     }
 }
 

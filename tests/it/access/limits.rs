@@ -185,6 +185,7 @@ async fn who_shows_no_key_is_limited_by_address_as_far_as_proxies_are_trusted() 
         StatusCode::OK
     );
     // Guesses count, keys do not.
+    let (_, right) = key(&app, json!({"name": "k", "scopes": ["READ"]})).await;
     let guess = |n: u32| {
         let asked = app
             .anonymous(Method::GET, "/v1/products")
@@ -200,6 +201,11 @@ async fn who_shows_no_key_is_limited_by_address_as_far_as_proxies_are_trusted() 
     assert_eq!(guess(6).send().await.unwrap().status(), TOO_MANY);
     let known = reading(&app, KEY).header("x-forwarded-for", "203.0.113.3");
     assert_eq!(known.send().await.unwrap().status(), StatusCode::OK);
+    // Nor is it told by then whether a guess is right.
+    for (address, status) in [("203.0.113.3", TOO_MANY), ("203.0.113.4", StatusCode::OK)] {
+        let guessed = reading(&app, &right).header("x-forwarded-for", address);
+        assert_eq!(guessed.send().await.unwrap().status(), status);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::TestApp;
+use crate::support::{KEY, TestApp, TestDb, config};
 
 async fn connect(app: &TestApp) -> TcpStream {
     let address = app.url.strip_prefix("http://").unwrap();
@@ -39,6 +39,39 @@ async fn who_is_refused_before_all_is_sent_is_told_why() {
         let answer = request.body(vec![b' '; 5_000_000]).send().await;
         assert_eq!(answer.unwrap().status(), StatusCode::UNAUTHORIZED);
     }
+}
+
+#[tokio::test]
+async fn who_shows_no_key_and_is_slow_takes_nobody_elses_turn() {
+    let db = TestDb::migrated().await;
+    let mut config = config(&db.url(), None);
+    config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let app = TestApp::start_with(db, config).await.ready().await;
+    let begin = |address: &str| {
+        format!(
+            "POST /v1/batch HTTP/1.1\r\nhost: a\r\nx-forwarded-for: {address}\r\n\
+             content-type: application/json\r\ncontent-length: 400000\r\n\r\n["
+        )
+    };
+    let mut slow = Vec::new();
+    for _ in 0..16 {
+        let mut stream = connect(&app).await;
+        stream
+            .write_all(begin("203.0.113.1").as_bytes())
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    let send = |address: &'static str| {
+        let request = app.anonymous(Method::POST, "/v1/batch");
+        let request = request.header("x-forwarded-for", address);
+        request.json(&serde_json::json!({"batch": [], "writeKey": KEY}))
+    };
+    let status = async |address| send(address).send().await.unwrap().status();
+    while status("203.0.113.1").await != StatusCode::SERVICE_UNAVAILABLE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_ne!(status("203.0.113.2").await, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
@@ -114,4 +147,22 @@ async fn who_is_slow_with_a_head_is_hung_up_on() {
     assert!(answer.is_empty() || status(&answer) == "408", "{answer}");
     // Others are served meanwhile, and after.
     assert_eq!(app.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn who_takes_no_answers_is_hung_up_on() {
+    const REQUESTS: usize = 200;
+    let app = TestApp::start().await;
+    let length = app.get("/openapi.json").await.1.to_string().len();
+    let mut stream = connect(&app).await;
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(REQUESTS);
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    // What is on its way arrives; the server has given up the rest.
+    let mut taken = Vec::new();
+    let taking = stream.read_to_end(&mut taken);
+    let _ = tokio::time::timeout(Duration::from_secs(20), taking)
+        .await
+        .expect("it is still served");
+    assert!(taken.starts_with(b"HTTP/1.1 200") && taken.len() < REQUESTS * length / 2);
 }

@@ -210,6 +210,45 @@ async fn ranges_go_from_now_and_weeks_begin_when_they_are_told_to() {
 }
 
 #[tokio::test]
+async fn days_are_beside_days_also_where_the_clock_changes() {
+    let app = later().await;
+    let order = |at: &str| Order::of("mug").at(at).event();
+    app.accept(&[
+        order("2026-10-26T12:00:00Z"),
+        order("2026-10-19T12:00:00Z"),
+        // The evening before the week that is compared with.
+        order("2026-10-17T21:30:00Z"),
+    ])
+    .await;
+    let question = json!({
+        "measures": ["ORDERS"], "granularity": "DAY", "timezone": "Europe/Berlin",
+        "range": {"between": {"from": "2026-10-24T22:00:00Z", "to": "2026-10-31T23:00:00Z"}},
+        "compareTo": {"previous": "PREVIOUS_PERIOD"},
+    });
+    let told = ask(&app, question).await["series"][0].take();
+    let days = json!(["0", "1", "0", "0", "0", "0", "0"]);
+    assert_eq!(json!(values(&told, "value")), days);
+    assert_eq!(json!(values(&told, "compared")), days);
+    assert_eq!(told["comparedTotal"], "1");
+}
+
+#[tokio::test]
+async fn a_filter_that_nothing_passes_tells_nothing_of_any_measure() {
+    let app = shop().await;
+    for filter in [json!({"or": []}), json!({"not": {"and": []}})] {
+        let question = json!({
+            "measures": ["USERS", "BUYERS", "EVENTS", "ORDERS", "SESSIONS"], "granularity": "TOTAL",
+            "range": {"between": {"from": "2026-03-01T00:00:00Z", "to": "2026-03-05T00:00:00Z"}},
+            "filter": filter, "includeBots": true,
+        });
+        let answer = ask(&app, question).await;
+        for series in answer["series"].as_array().unwrap() {
+            assert_eq!(series["total"], "0", "{filter}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_told_without_being_run() {
     let app = shop().await;
     let question = json!({

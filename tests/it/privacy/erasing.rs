@@ -10,7 +10,7 @@ use super::erase;
 use super::person::{
     USER, files_with_person, keys_with_person, native, others, plant, spoilt, tables_with_person,
 };
-use crate::support::{Redis, TestApp, TestDb, program};
+use crate::support::{KEY, Redis, Subscription, TestApp, TestDb, program};
 
 const NUMBERS: &str = r#"{
     sales(range: {from: "2026-03-01T00:00:00Z", to: "2026-03-05T00:00:00Z"}) {
@@ -275,6 +275,7 @@ async fn a_person_is_given_all_that_is_kept_of_them() {
     let export = app.data(&mutation).await["exportUserData"].take();
     assert_eq!(export["what"], "USER_DATA");
     until(&app, "SELECT count(*) FROM export WHERE state = 2", 1).await;
+    is_for_admins_alone(&app, export["id"].as_str().unwrap()).await;
     let path = export["downloadUrl"].as_str().unwrap();
     let file = app
         .anonymous(reqwest::Method::GET, path)
@@ -311,4 +312,28 @@ async fn a_person_is_given_all_that_is_kept_of_them() {
         !text.contains("other-") && text.contains("AgentZQ/9.9"),
         "{text}"
     );
+}
+
+/// Who may export lists sees nothing of what is kept of a person.
+async fn is_for_admins_alone(app: &TestApp, id: &str) {
+    let key = crate::records::tenants::key(app, "default", tidewater::access::Scope::Export).await;
+    let path = format!("/v1/exports/{id}");
+    let statuses = async |key: &str| {
+        let request = app.anonymous(reqwest::Method::GET, &path);
+        request.bearer_auth(key).send().await.unwrap().status()
+    };
+    let query = format!("{{ exports {{ id }} export(id: \"{id}\") {{ id }} }}");
+    let seen = app.ask_as(&key, &query).await;
+    assert_eq!(seen["data"], json!({"exports": [], "export": null}));
+    assert_eq!(statuses(&key).await, 404);
+    let delete = format!("mutation {{ deleteExport(id: \"{id}\") }}");
+    let deleted = app.ask_as(&key, &delete).await;
+    assert_eq!(deleted["data"]["deleteExport"], false);
+    let watch = format!("subscription {{ exportProgress(id: \"{id}\") {{ state }} }}");
+    let mut socket = Subscription::begin(&app.url, &key, &watch).await;
+    let heard = socket.hear().await.unwrap();
+    let error = &heard["payload"]["errors"][0];
+    assert_eq!(error["extensions"]["code"], "unknown_export", "{heard}");
+    assert_eq!(app.data(&query).await["exports"], json!([{"id": id}]));
+    assert_eq!(statuses(KEY).await, 200);
 }
