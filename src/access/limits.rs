@@ -174,6 +174,15 @@ impl Limits {
         self.draw(subject, Kind::Requests, limit, 1).await.map(drop)
     }
 
+    /// Gives back what was taken for a request that turned out to have a key.
+    fn give_back(&self, address: Option<IpAddr>) {
+        if let (Some(address), Some(limit)) = (address, self.0.of_address) {
+            let whose = (Subject::Address(site(address)), Kind::Requests);
+            let bucket = self.0.buckets.get_with(whose, Arc::default);
+            bucket.give_back(1, limit, Kind::Requests.period());
+        }
+    }
+
     /// A subscription of a key, until it is dropped.
     ///
     /// # Errors

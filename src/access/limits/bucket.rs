@@ -75,6 +75,17 @@ impl Bucket {
         self.lock().owed
     }
 
+    /// Takes back what was drawn a moment ago.
+    pub(super) fn give_back(&self, amount: u32, limit: u32, period: Duration) {
+        let mut state = self.lock();
+        if state.advance_until.is_some() {
+            state.advance = state.advance.saturating_add(amount);
+        } else {
+            let earlier = |at: Instant| at.checked_sub(fill_time(amount, limit, period));
+            state.full_at = state.full_at.and_then(earlier);
+        }
+    }
+
     /// Draws on what was drawn in advance; nothing if that is not known to suffice, or not to.
     pub(super) fn drawn_before(&self, amount: u32, now: Instant) -> Option<Draw> {
         let mut state = self.lock();

@@ -63,6 +63,9 @@ pub(super) fn note(standing: Standing, bucket: &Arc<Bucket>) {
 pub(in crate::access) fn known() {
     let _ = METER.try_with(|meter| {
         meter.known.store(true, Ordering::Relaxed);
+        if meter.paid.swap(false, Ordering::Relaxed) {
+            meter.limits.give_back(meter.address);
+        }
         // What its address may do without one is none of its limits.
         let mut told = meter.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|(standing, _)| standing.kind != Kind::Requests);

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use tidewater::clock::Clock;
+
 use super::random::QUERY;
 use crate::sales::later;
 use crate::support::{Order, TestApp, pageview};
@@ -207,6 +209,40 @@ async fn ranges_go_from_now_and_weeks_begin_when_they_are_told_to() {
             "{first}"
         );
     }
+}
+
+#[tokio::test]
+async fn sessions_of_an_hour_with_very_many_visits_are_counted() {
+    let now = "2026-12-31T23:30:00Z".parse().unwrap();
+    let app = TestApp::with_clock(Clock::manual(now)).await;
+    let day = (0..23).map(|hour| pageview("v1", "/", format!("2026-12-31T{hour:02}:30:00Z")));
+    app.accept(&day.collect::<Vec<_>>()).await;
+    app.accept(&[pageview("v1", "/", "2026-12-31T23:05:00Z")])
+        .await;
+    let hours = "SELECT count(*) FROM summarised WHERE span = 0 AND start >= '2026-12-31'";
+    for _ in 0..300 {
+        if app.db.number(hours).await >= 23 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(app.db.number(hours).await >= 23);
+    app.db
+        .run(
+            "INSERT INTO event (tenant_id, timestamp, event_id, user_id, event_type, received_at,
+                                data, page_url, session_id, bot)
+             SELECT 1, '2026-12-31 23:10Z'::timestamptz + interval '5 milliseconds' * n,
+                    gen_random_uuid(), md5((n % 100)::text)::uuid, 'pageview', '2026-12-31 23:29Z',
+                    '{}', '/', 's' || n, false
+             FROM generate_series(1, 100001) AS n",
+        )
+        .await;
+    let question = json!({
+        "measures": ["SESSIONS"], "granularity": "TOTAL", "timezone": "UTC",
+        "range": {"between": {"from": "2026-12-31T00:00:00Z", "to": "2026-12-31T23:30:00Z"}},
+    });
+    let told = ask(&app, question).await["series"][0].take();
+    assert_eq!(told["total"], "100001", "{told}");
 }
 
 #[tokio::test]
